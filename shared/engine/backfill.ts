@@ -1,0 +1,283 @@
+/**
+ * The backfill: pairs what is unlinked and writes the shadow of both sides for
+ * every pair that lacks one. It writes to neither side.
+ *
+ * Four steps, each committed batch by batch with the cursor of the next:
+ *
+ * 1. `remote`: list side B once and stage it, canonical
+ * 2. `local`: read side A and stage it, canonical
+ * 3. `link`: pair the unlinked whose key is equal and unique on both sides
+ * 4. `snapshot`: join pairs and stages, write shadows, report what differs
+ *
+ * Staging both sides first keeps memory flat, makes uniqueness provable, and
+ * leaves the joins to the database.
+ *
+ * @module
+ */
+import type { Page } from "../connectors/connector.ts";
+import { RemoteError } from "../connectors/remote_error.ts";
+import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
+import type { Doc, Json } from "../merge/json.ts";
+import {
+  clearStage,
+  countLinked,
+  linkUniqueKeys,
+  planSnapshots,
+  restartEpoch,
+  snapshotBatch,
+  type StagedRecord,
+  stagePage,
+} from "../store/backfill_store.ts";
+import type { LocalRecord, LocalTable } from "../store/local_table.ts";
+import type { Run } from "../store/run.ts";
+import { checkRemoteSchema, openLocalTable } from "./open_sides.ts";
+import { RemoteEmptyError } from "./remote_empty_error.ts";
+import { runSlice, type Slice, type SliceDeps, type WorkEnd } from "./slice.ts";
+import type { StopReason } from "./stop_reason.ts";
+
+/** Pairs a snapshot batch joins. */
+export const BATCH_PAIRS = 500;
+const LOCAL_PAGE_RECORDS = 1000;
+
+/** What a backfill run was asked for, as its row keeps it. */
+export interface BackfillParams {
+  readonly link: boolean;
+  readonly staleAfterDays: number;
+}
+
+interface Step {
+  readonly slice: Slice;
+  readonly run: Run;
+}
+
+function count(n: number): string {
+  return String(n).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+interface Canonicalised {
+  readonly records: StagedRecord[];
+  readonly unreadable: string[];
+}
+
+function canonicalise(
+  step: Step,
+  side: "local" | "remote",
+  input: readonly { readonly id: string; readonly doc: Doc; readonly token?: string }[],
+): Canonicalised {
+  const { rules } = step.slice.deps.pair;
+  // By id, because one statement cannot write the same row twice, and a remote
+  // that shows a record twice on a page must not stop the run.
+  const records = new Map<string, StagedRecord>();
+  const unreadable: string[] = [];
+  for (const { id, doc, token } of input) {
+    try {
+      const canonical = canonicalRecord(doc, side, rules);
+      const key = canonical[rules.keyField];
+      records.set(id, {
+        id,
+        key: typeof key === "string" ? key : "",
+        doc: canonical,
+        ...(token === undefined ? {} : { token }),
+      });
+    } catch (error) {
+      if (!(error instanceof UnreadableValueError)) throw error;
+      unreadable.push(id);
+      step.slice.deps.log("warn", "unreadable_record", {
+        runId: step.run.id,
+        side,
+        id,
+        field: error.field,
+      });
+    }
+  }
+  return { records: [...records.values()], unreadable };
+}
+
+/**
+ * Reads pages one ahead: while the database stores a page, the next one is on
+ * its way. The cursor stored with a page is where the one after it starts, so a
+ * page that was fetched and not stored is fetched again.
+ */
+async function readAhead<P>(
+  slice: Slice,
+  first: Promise<P>,
+  following: (page: P) => (() => Promise<P>) | null,
+  commit: (page: P, last: boolean) => Promise<void>,
+): Promise<StopReason | null> {
+  let pending: Promise<P> | null = first;
+  while (pending !== null) {
+    const page: P = await pending;
+    const next = following(page);
+    const stop = next === null ? null : slice.stopReason();
+    pending = next === null || stop !== null ? null : next();
+    // A failed commit leaves the page on its way unread; unheard, it would end the process.
+    pending?.catch(() => {});
+    await commit(page, next === null);
+    if (stop !== null) return stop;
+  }
+  return null;
+}
+
+async function firstRemoteCursor(step: Step): Promise<string> {
+  const { pair } = step.slice.deps;
+  const schema = await pair.remote.connector.describe(step.slice.remote);
+  checkRemoteSchema(pair, schema);
+  return schema.start;
+}
+
+async function stageRemote(step: Step): Promise<StopReason | null> {
+  const { slice, run } = step;
+  const { pool, pair } = slice.deps;
+  const { connector } = pair.remote;
+  const resumed = run.cursor["next"];
+  const start = typeof resumed === "string" ? resumed : await firstRemoteCursor(step);
+  let seen = run.counters["remoteListed"] ?? 0;
+  const list = (cursor: string): Promise<Page> => connector.list(slice.remote, cursor);
+  return await readAhead(
+    slice,
+    list(start),
+    ({ next }) => next === null ? null : () => list(next),
+    async (page, last) => {
+      const { records, unreadable } = canonicalise(step, "remote", page.records);
+      const pageSeen = page.records.length + page.unreadable.length;
+      seen += pageSeen;
+      if (last && seen === 0) {
+        const linked = await countLinked(pool, pair.name);
+        if (linked > 0) throw new RemoteEmptyError(linked);
+      }
+      for (const { reason } of page.unreadable) {
+        slice.deps.log("warn", "unreadable_record", { runId: run.id, side: "remote", reason });
+      }
+      const cursor: { [name: string]: Json } = page.next === null
+        ? { step: "local", fingerprint: pair.fingerprint }
+        : { step: "remote", fingerprint: pair.fingerprint, next: page.next };
+      slice.committed(
+        await stagePage(pool, run, {
+          side: "b",
+          records,
+          unreadable: [...unreadable, ...page.unreadable.map(({ id }) => id ?? "unknown")],
+          seen: pageSeen,
+          requests: slice.takeRequests(),
+          cursor,
+          phase: `Reading the remote list: ${count(seen)} records so far`,
+        }),
+      );
+    },
+  );
+}
+
+async function stageLocal(
+  step: Step,
+  table: LocalTable,
+  link: boolean,
+): Promise<StopReason | null> {
+  const { slice, run } = step;
+  const { pool, pair } = slice.deps;
+  const resumed = run.cursor["afterLocal"];
+  let seen = run.cursor["step"] === "local" ? run.counters["localRead"] ?? 0 : 0;
+  const read = (after: string | null): Promise<LocalRecord[]> =>
+    table.readPage(pool, after, LOCAL_PAGE_RECORDS);
+  return await readAhead(
+    slice,
+    read(typeof resumed === "string" ? resumed : null),
+    (page) => {
+      const last = page.at(-1)?.id;
+      return last === undefined || page.length < LOCAL_PAGE_RECORDS ? null : () => read(last);
+    },
+    async (page, last) => {
+      seen += page.length;
+      const { records, unreadable } = canonicalise(step, "local", page);
+      const cursor: { [name: string]: Json } = last
+        ? { step: link ? "link" : "plan", fingerprint: pair.fingerprint }
+        : { step: "local", fingerprint: pair.fingerprint, afterLocal: page.at(-1)?.id ?? null };
+      slice.committed(
+        await stagePage(pool, run, {
+          side: "a",
+          records,
+          unreadable,
+          seen: page.length,
+          requests: slice.takeRequests(),
+          cursor,
+          phase: `Reading the local table: ${count(seen)} records so far`,
+        }),
+      );
+    },
+  );
+}
+
+async function snapshot(step: Step): Promise<StopReason | null> {
+  const { slice, run } = step;
+  for (;;) {
+    const batch = await snapshotBatch(slice.deps.pool, run, BATCH_PAIRS);
+    if (batch.pairs < BATCH_PAIRS) return null;
+    slice.committed(batch);
+    const stop = slice.stopReason();
+    if (stop !== null) return stop;
+  }
+}
+
+function stepOf(run: Run): string {
+  const step = run.cursor["step"];
+  return typeof step === "string" ? step : "remote";
+}
+
+async function work(slice: Slice, first: Run): Promise<WorkEnd> {
+  const { pool, pair } = slice.deps;
+  const table = await openLocalTable(pool, pair);
+  const link = first.params["link"] !== false;
+  let run = first;
+  const stored = run.cursor["fingerprint"];
+  if (typeof stored === "string" && stored !== pair.fingerprint) {
+    slice.deps.log("warn", "epoch_restarted", { runId: run.id, reason: "configuration_changed" });
+    run = await restartEpoch(pool, run, "Starting again, because the configuration was changed");
+  }
+  let at = stepOf(run);
+  if (at === "remote") {
+    const stop = await stageRemote({ slice, run });
+    if (stop !== null) return { done: false, reason: stop };
+    at = "local";
+  }
+  if (at === "local") {
+    const stop = await stageLocal({ slice, run }, table, link);
+    if (stop !== null) return { done: false, reason: stop };
+    at = link ? "link" : "plan";
+  }
+  if (at === "link") {
+    const cursor = { step: "plan", fingerprint: pair.fingerprint };
+    slice.committed(await linkUniqueKeys(pool, run, cursor, "Matching records by key"));
+    at = "plan";
+  }
+  if (at === "plan") {
+    slice.committed(await planSnapshots(pool, run, BATCH_PAIRS, "Writing snapshots"));
+  }
+  const stop = await snapshot({ slice, run });
+  if (stop !== null) return { done: false, reason: stop };
+  await clearStage(pool, run);
+  return {
+    done: true,
+    phases: {
+      completed: "Done: every linked pair was looked at",
+      failed: "Finished, but some records could not be read",
+    },
+  };
+}
+
+/**
+ * Works on a backfill run for one slice.
+ *
+ * @returns The run as it was left, or null if another worker took it over.
+ */
+export async function backfill(deps: SliceDeps, run: Run): Promise<Run | null> {
+  return await runSlice(deps, run, async (slice) => {
+    try {
+      return await work(slice, run);
+    } catch (error) {
+      if (!(error instanceof RemoteError) || error.code !== "invalid_cursor") throw error;
+      // The remote no longer knows where the list was left. Once; a remote that
+      // refuses its own fresh cursor is an error.
+      slice.deps.log("warn", "epoch_restarted", { runId: run.id, reason: "invalid_cursor" });
+      const phase = "Starting again, because the remote list cannot be continued";
+      return await work(slice, await restartEpoch(slice.deps.pool, run, phase));
+    }
+  });
+}
