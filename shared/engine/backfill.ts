@@ -25,6 +25,7 @@ import {
   planSnapshots,
   restartEpoch,
   snapshotBatch,
+  type SnapshotWalk,
   type StagedRecord,
   stagePage,
 } from "../store/backfill_store.ts";
@@ -205,12 +206,13 @@ async function stageLocal(
   );
 }
 
-async function snapshot(step: Step): Promise<StopReason | null> {
+async function snapshot(step: Step, from: SnapshotWalk): Promise<StopReason | null> {
   const { slice, run } = step;
-  for (;;) {
-    const batch = await snapshotBatch(slice.deps.pool, run, BATCH_PAIRS);
+  for (let walk = from;;) {
+    const batch = await snapshotBatch(slice.deps.pool, run, walk, BATCH_PAIRS);
     if (batch.pairs < BATCH_PAIRS) return null;
     slice.committed(batch);
+    walk = batch.walk;
     const stop = slice.stopReason();
     if (stop !== null) return stop;
   }
@@ -219,6 +221,16 @@ async function snapshot(step: Step): Promise<StopReason | null> {
 function stepOf(run: Run): string {
   const step = run.cursor["step"];
   return typeof step === "string" ? step : "remote";
+}
+
+function walkOf(run: Run): SnapshotWalk | null {
+  const walk = run.cursor["walk"];
+  if (typeof walk !== "object" || walk === null || Array.isArray(walk)) return null;
+  const { after, through, staleBefore } = walk;
+  if (typeof after !== "number" || typeof through !== "number" || typeof staleBefore !== "string") {
+    return null;
+  }
+  return { after, through, staleBefore };
 }
 
 async function work(slice: Slice, first: Run): Promise<WorkEnd> {
@@ -247,10 +259,13 @@ async function work(slice: Slice, first: Run): Promise<WorkEnd> {
     slice.committed(await linkUniqueKeys(pool, run, cursor, "Matching records by key"));
     at = "plan";
   }
-  if (at === "plan") {
-    slice.committed(await planSnapshots(pool, run, BATCH_PAIRS, "Writing snapshots"));
+  let walk = walkOf(run);
+  if (at === "plan" || walk === null) {
+    const plan = await planSnapshots(pool, run, BATCH_PAIRS, "Writing snapshots");
+    slice.committed(plan);
+    walk = plan.walk;
   }
-  const stop = await snapshot({ slice, run });
+  const stop = await snapshot({ slice, run }, walk);
   if (stop !== null) return { done: false, reason: stop };
   await clearStage(pool, run);
   return {

@@ -15,7 +15,10 @@ export interface Runtime {
   readonly fetch: typeof fetch;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  readonly sleep: (ms: number) => Promise<void>;
+  /** Milliseconds since some fixed point; never set back. */
+  readonly monotonic: () => number;
+  /** Waits; ends early, and leaves no timer behind, when the signal aborts. */
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly random: () => number;
   readonly every: Every;
   readonly log: Log;
@@ -64,6 +67,19 @@ function waitUntil(work: Promise<unknown>): void {
   if (typeof method === "function") method.call(edge, heard);
 }
 
+function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener("abort", end);
+  });
+}
+
 /**
  * The runtime of a deployed or locally served function.
  *
@@ -76,7 +92,8 @@ export function denoRuntime(name: string): Runtime {
     env,
     fetch: (input, init) => fetch(input, init),
     now: () => Date.now(),
-    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    monotonic: () => performance.now(),
+    sleep,
     random: () => Math.random(),
     every(ms, call) {
       const timer = setInterval(call, ms);

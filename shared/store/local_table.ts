@@ -172,16 +172,15 @@ export class LocalTable {
     afterId: string | null,
     limit: number,
   ): Promise<LocalRecord[]> {
+    // Two texts, because "is null or greater" keeps the planner from the index.
+    const after = afterId === null ? "" : "where r.id > $2::uuid";
     const rows = await database.query<{ page: string }>(
-      `with page as (
-         select r.id, r.doc from (${this.#select}) r
-         where $1::uuid is null or r.id > $1::uuid
-         order by r.id
-         limit $2
-       )
-       select coalesce(json_agg(json_build_object('id', id, 'token', md5(doc::text), 'doc', doc) order by id), '[]')::text as page
+      `with page as (select r.id, r.doc from (${this.#select}) r ${after} order by r.id limit $1)
+       select coalesce(
+         json_agg(json_build_object('id', id, 'token', md5(doc::text), 'doc', doc) order by id),
+         '[]')::text as page
        from page`,
-      [afterId, limit],
+      afterId === null ? [limit] : [limit, afterId],
     );
     return JSON.parse(rows[0]?.page ?? "[]") as LocalRecord[];
   }
