@@ -17,7 +17,6 @@ export interface TokenTake {
   }[];
   readonly observed: {
     readonly sentMs: number;
-    readonly answeredMs: number;
     readonly remaining: number;
   } | null;
   readonly retryAfterMs: number | null;
@@ -35,8 +34,8 @@ select grant_id, offsets, wait_ms from public.sync_take_tokens(
   p_bucket => $1::text, p_budget => $2::integer, p_window_ms => $3::integer,
   p_want => $4::integer, p_reserve => $5::integer, p_max_wait_ms => $6::integer,
   p_life_ms => $7::integer, p_flight_ms => $8::integer, p_reports => $9::jsonb,
-  p_sent_ms => $10::integer, p_answered_ms => $11::integer, p_remaining => $12::integer,
-  p_retry_after_ms => $13::integer, p_now => $14::bigint
+  p_sent_ms => $10::integer, p_remaining => $11::integer,
+  p_retry_after_ms => $12::integer, p_now => $13::bigint
 )`;
 
 /** Token buckets in the database, under `token_bucket_state` of `sync_state`. */
@@ -72,7 +71,6 @@ export class DatabaseTokenBuckets {
       take.flightMs,
       JSON.stringify(reports),
       take.observed?.sentMs ?? null,
-      take.observed?.answeredMs ?? null,
       take.observed?.remaining ?? null,
       take.retryAfterMs,
       this.#now?.() ?? null,

@@ -66,7 +66,8 @@ interface Step {
   readonly answer: number;
   readonly delay: number;
   readonly killed: boolean;
-  readonly foreign: number;
+  /** Share of the budget that the remote says is left. */
+  readonly remaining: number;
   readonly retryAfterMs: number | null;
 }
 
@@ -80,7 +81,7 @@ const STEP: fc.Arbitrary<Step> = fc.record({
   answer: fc.double({ min: 0, max: 1, noNaN: true }),
   delay: fc.double({ min: 0, max: 1, noNaN: true }),
   killed: fc.boolean(),
-  foreign: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 4 })),
+  remaining: fc.double({ min: 0, max: 1, noNaN: true }),
   retryAfterMs: fc.option(fc.integer({ min: 1, max: 400_000 }), { freq: 8 }),
 });
 
@@ -139,8 +140,7 @@ class Worker {
       reports,
       observed: last === undefined ? null : {
         sentMs: now - last.sent,
-        answeredMs: now - last.at,
-        remaining: Math.max(budget - step.foreign - 1, 0),
+        remaining: Math.round(budget * step.remaining),
       },
       retryAfterMs: step.retryAfterMs,
     };
@@ -227,7 +227,7 @@ Deno.test("sync_take_tokens() takes the full window for used when the state is l
     "a grant without an end": { remote: { ...sound, grants: { 1: { at: [START] } } } },
     "a grant without tokens": { remote: { ...sound, grants: { 1: { by: START } } } },
     "a pause that is null": { remote: { ...sound, pause: null } },
-    "a window that is cut short": { remote: { ...sound, opened: [1] } },
+    "others without an end": { remote: { ...sound, others: [1] } },
     "a time far in the future": { remote: { ...sound, now: START + 3_600_000 } },
   };
   for (const [name, state] of Object.entries(lost)) {
@@ -312,6 +312,56 @@ Deno.test("sync_take_tokens() lets nobody send before a pause ends, and no pause
   assertEquals((await take(1_000, { want: 2 })).offsetsMs, [118_000, 118_000]);
   await take(1_000, { want: 0, retryAfterMs: 86_400_000 });
   assertEquals((await take(1_000, { want: 1 })).offsetsMs, [180_000]);
+});
+
+Deno.test("sync_take_tokens() leaves to others what the remote counted for them", async () => {
+  await using db = await testDatabase(import.meta.url);
+  const { take } = bucketsOf(db);
+  const { grantId: id } = await take(0);
+  assert(id !== null);
+  const reports = [{ id, answeredMs: [0, 0, 0], inFlight: 1 }];
+  // Of 12, 2 are left and 4 are ours: 6 are somebody else's.
+  const observed = { sentMs: 500, remaining: 2 };
+  const low = await take(1_000, { reports, observed, want: 12, maxWaitMs: 0 });
+  assertEquals(low.offsetsMs, [0, 0]);
+  assertEquals((await take(1_000, { maxWaitMs: 0 })).waitMs, WINDOW_MS);
+  // An older answer that arrives late changes nothing.
+  const older = await take(1_500, { observed: { sentMs: 1_200, remaining: 8 }, maxWaitMs: 0 });
+  assertEquals(older.offsetsMs, []);
+  // The remote's window is a new one: of the others there is nothing left in it.
+  const refilled = await take(2_000, { observed: { sentMs: 0, remaining: 11 }, want: 12 });
+  assertEquals(refilled.offsetsMs.filter((ms) => ms === 0).length, 6);
+});
+
+Deno.test("sync_take_tokens() hears of others no longer than a window, and not of an old answer", async () => {
+  await using db = await testDatabase(import.meta.url);
+  const { take } = bucketsOf(db);
+  await take(0, { observed: { sentMs: FLIGHT_MS, remaining: 0 }, want: 0 });
+  assertEquals((await take(0, { want: 1 })).offsetsMs, [0]);
+  await take(0, { observed: { sentMs: FLIGHT_MS - 1, remaining: 0 }, want: 0 });
+  assertEquals((await take(0, { maxWaitMs: 0 })).waitMs, WINDOW_MS);
+  assertEquals((await take(WINDOW_MS, { want: 12 })).offsetsMs.length, 11);
+});
+
+Deno.test("sync_take_tokens() gives no token to two of many who ask at once", async () => {
+  await using db = await testDatabase(import.meta.url);
+  const clients = await Promise.all(Array.from({ length: 8 }, () => db.connect()));
+  try {
+    const answers = await Promise.all(
+      clients.map((client) =>
+        new DatabaseTokenBuckets({
+          async query<Row>(sql: string, parameters: readonly unknown[] = []) {
+            return (await client.query(sql, [...parameters])).rows as Row[];
+          },
+        }, () => START).take(REQUEST)
+      ),
+    );
+    assertEquals(answers.flatMap(({ offsetsMs }) => offsetsMs), Array(12).fill(0));
+    const ids = answers.flatMap(({ grantId }) => grantId ?? []);
+    assertEquals(new Set(ids).size, 3);
+  } finally {
+    await Promise.all(clients.map((client) => client.end()));
+  }
 });
 
 Deno.test("sync_take_tokens() keeps a bucket's number from another", async () => {

@@ -1,0 +1,90 @@
+/**
+ * `deno task ok`: everything that can be checked without a database, in the order in which it is quick to fail.
+ *
+ * Test files are told apart by their names: `*_test.ts` needs nothing, `*_db_test.ts` needs PostgreSQL, `*_e2e_test.ts` starts processes. Only the first kind runs here;
+ * `deno task test` runs them all.
+ */
+import { sourceFiles } from "../tests/lib/import_graph.ts";
+
+const repository = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+
+/** Folders (and single files) with TypeScript of this repository. */
+const places = ["scripts", "shared", "simulators", "supabase/functions", "tests", "sync.config.ts"];
+
+interface Step {
+  name: string;
+  args: string[];
+}
+
+/** Whether a test file needs neither a database nor processes. */
+export function isUnitTest(path: string): boolean {
+  return path.endsWith("_test.ts") && !/_(db|e2e)_test\.ts$/.test(path);
+}
+
+async function steps(): Promise<Step[]> {
+  const files = (await sourceFiles(repository, places)).sort();
+  const documents = await markdownFiles();
+  const functions = files.flatMap((path) =>
+    /^supabase\/functions\/([^/]+)\/index\.ts$/.exec(path)?.[1] ?? []
+  );
+  return [
+    { name: "format", args: ["fmt", "--check"] },
+    { name: "lint", args: ["lint"] },
+    { name: "types", args: ["check", ...files] },
+    ...functions.map((name) => ({
+      name: `types of ${name} with its own deno.json`,
+      args: [
+        "check",
+        "--no-lock",
+        `--config=supabase/functions/${name}/deno.json`,
+        `supabase/functions/${name}/index.ts`,
+      ],
+    })),
+    ...(documents.length === 0
+      ? []
+      : [{ name: "examples in the documents", args: ["check", "--doc-only", ...documents] }]),
+    // The right to run programs is what a unit test must not need.
+    {
+      name: "unit tests",
+      args: ["test", "--no-check", "-A", "--deny-run", ...files.filter(isUnitTest)],
+    },
+  ];
+}
+
+async function markdownFiles(): Promise<string[]> {
+  const found: string[] = [];
+  for (const folder of [".", "docs"]) {
+    try {
+      for await (const entry of Deno.readDir(`${repository}/${folder}`)) {
+        if (entry.isFile && entry.name.endsWith(".md")) found.push(`${folder}/${entry.name}`);
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  return found.sort();
+}
+
+async function main(): Promise<number> {
+  const failed: string[] = [];
+  for (const { name, args } of await steps()) {
+    const start = performance.now();
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args,
+      cwd: repository,
+      env: Deno.stdout.isTerminal() && !Deno.noColor ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" },
+      stdin: "null",
+    }).output();
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    console.log(`${success ? "ok    " : "FAILED"} ${name} (${seconds} s)`);
+    if (success) continue;
+    failed.push(name);
+    const decoder = new TextDecoder();
+    console.log(`${decoder.decode(stdout)}${decoder.decode(stderr)}`.trimEnd());
+  }
+  if (failed.length === 0) return 0;
+  console.log(`\nFAILED: ${failed.join(", ")}`);
+  return 1;
+}
+
+if (import.meta.main) Deno.exit(await main());

@@ -1,0 +1,15 @@
+import { assertEquals } from "@std/assert";
+import { readCounts } from "./test.ts";
+
+Deno.test("readCounts reads the last summary, with and without colours", () => {
+  assertEquals(readCounts("\nok | 3 passed | 0 failed (5ms)\n"), { passed: 3, failed: 0 });
+  assertEquals(
+    readCounts("FAILED | 12 passed (13 steps) | 2 failed (1 step) | 4 ignored (6s)\n"),
+    { passed: 12, failed: 2 },
+  );
+  assertEquals(
+    readCounts("\x1b[0m\x1b[32mok\x1b[0m | 7 passed (2 steps) | 0 failed \x1b[0m(1s)\n"),
+    { passed: 7, failed: 0 },
+  );
+  assertEquals(readCounts("error: Type checking failed.\n"), undefined);
+});
