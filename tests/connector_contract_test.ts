@@ -9,14 +9,14 @@ import {
   type Status,
   type Switches,
 } from "../simulators/mailerlite/mod.ts";
+import { testConnectorContract } from "./connector_contract.ts";
 import {
   type Fault,
   type MakeWorld,
   SET_NAMES,
   type Subject,
-  testConnectorContract,
   type World,
-} from "./connector_contract.ts";
+} from "./connector_contract_world.ts";
 
 const WORDS: Readonly<Record<Exclude<ConsentStatus, "none">, Status>> = {
   subscribed: "active",
@@ -174,6 +174,7 @@ const ANSWERS: readonly (readonly [Partial<Switches>, ...Subject[]])[] = [
   [{ subscribersPageMax: "reject_above_100" }, "list"],
   [{ defaultStatusFilter: "active" }, "list"],
   [{ groupsPageDefault: "250" }, "write"],
+  [{ getAfterDelete: "found" }, "read", "write"],
   [{ batchCost: "per_item" }, "read", "write"],
   [{ batchCost: "per_item", batchItemLimit: "item" }, "read", "write"],
   [{ batchExecution: "reversed" }, "read", "write"],

@@ -36,6 +36,9 @@ import { RemoteEmptyError } from "./remote_empty_error.ts";
 import { runSlice, type Slice, type SliceDeps, type WorkEnd } from "./slice.ts";
 import type { StopReason } from "./stop_reason.ts";
 
+// The remote no longer knows where the list was left, or leads in a circle.
+const CURSOR_CODES = ["invalid_cursor", "cursor_refused", "cursor_loop"];
+
 /** Pairs a snapshot batch joins. */
 export const BATCH_PAIRS = 500;
 const LOCAL_PAGE_RECORDS = 1000;
@@ -287,10 +290,9 @@ export async function backfill(deps: SliceDeps, run: Run): Promise<Run | null> {
     try {
       return await work(slice, run);
     } catch (error) {
-      if (!(error instanceof RemoteError) || error.code !== "invalid_cursor") throw error;
-      // The remote no longer knows where the list was left. Once; a remote that
-      // refuses its own fresh cursor is an error.
-      slice.deps.log("warn", "epoch_restarted", { runId: run.id, reason: "invalid_cursor" });
+      if (!(error instanceof RemoteError) || !CURSOR_CODES.includes(error.code)) throw error;
+      // Once; a remote that refuses its own fresh cursor is an error.
+      slice.deps.log("warn", "epoch_restarted", { runId: run.id, reason: error.code });
       const phase = "Starting again, because the remote list cannot be continued";
       return await work(slice, await restartEpoch(slice.deps.pool, run, phase));
     }

@@ -3,7 +3,7 @@ import { type Answer, answer, message, notFound, unprocessable } from "./answers
 import type { ApiCall, World } from "./call.ts";
 import { isoDate } from "./dates.ts";
 import { cursorEnvelope, decodeCursor, encodeCursor, pageEnvelope, wholeNumber } from "./paging.ts";
-import { pushRow, type SubscriberRow } from "./subscriber_row.ts";
+import { forgottenRowJson, pushRow, type SubscriberRow } from "./subscriber_row.ts";
 import { subscriberAnswer } from "./subscriber_write.ts";
 import { STATUSES } from "./types.ts";
 
@@ -199,7 +199,10 @@ function readable(world: World, key: string): SubscriberRow | undefined {
 /** GET /subscribers/{id or email}. */
 export function getSubscriber(world: World, _call: ApiCall, [key = ""]: readonly string[]): Answer {
   const row = readable(world, key);
-  return row === undefined ? notFound("subscriber", key) : subscriberAnswer(world, 200, row);
+  if (row === undefined) return notFound("subscriber", key);
+  if (row.deletedAt === null) return subscriberAnswer(world, 200, row);
+  const groups = world.store.groups.membershipJson(row.membership);
+  return answer(200, `{"data":${forgottenRowJson(row, world.store.format(), groups)}}`);
 }
 
 /** GET /subscribers/{id}/activity-log: unsubscribes are all that happens to a simulated subscriber. */

@@ -215,7 +215,8 @@ export const subscriberCases = {
     not_found: async (api) =>
       assertEquals((await api.call("GET", `subscribers/${await deleted(api)}`)).status, 404),
     found: async (api) => {
-      assertEquals((await api.call("GET", `subscribers/${await deleted(api)}`)).status, 200);
+      const { deleted_at } = await api.data("GET", `subscribers/${await deleted(api)}`);
+      assertEquals(typeof deleted_at, "string");
       assertEquals(await api.emails("subscribers"), []);
     },
   },

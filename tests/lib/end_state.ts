@@ -32,4 +32,7 @@ export async function endState(database: Database): Promise<EndState> {
 export async function forgetRuns(database: Database): Promise<void> {
   await database.query(`truncate public.sync_stage, public.sync_findings, public.sync_runs,
     public.shadow_snapshots, public.integration_crosswalk restart identity cascade`);
+  await database.query(
+    `update public.sync_state set value = '{}' where key = 'token_bucket_state'`,
+  );
 }
