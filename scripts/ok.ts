@@ -11,9 +11,10 @@ const repository = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 /** Folders (and single files) with TypeScript of this repository. */
 const places = ["scripts", "shared", "simulators", "supabase/functions", "tests", "sync.config.ts"];
 
-interface Step {
-  name: string;
-  args: string[];
+/** One call of Deno. */
+export interface Step {
+  readonly name: string;
+  readonly args: readonly string[];
 }
 
 /** Whether a test file needs neither a database nor processes. */
@@ -21,7 +22,8 @@ export function isUnitTest(path: string): boolean {
   return path.endsWith("_test.ts") && !/_(db|e2e)_test\.ts$/.test(path);
 }
 
-async function steps(): Promise<Step[]> {
+/** Format, lint, types and the documents' examples: what needs no test. */
+export async function checks(): Promise<Step[]> {
   const files = (await sourceFiles(repository, places)).sort();
   const documents = await markdownFiles();
   const functions = files.flatMap((path) =>
@@ -43,12 +45,14 @@ async function steps(): Promise<Step[]> {
     ...(documents.length === 0
       ? []
       : [{ name: "examples in the documents", args: ["check", "--doc-only", ...documents] }]),
-    // The right to run programs is what a unit test must not need.
-    {
-      name: "unit tests",
-      args: ["test", "--no-check", "-A", "--deny-run", ...files.filter(isUnitTest)],
-    },
   ];
+}
+
+async function unitTests(): Promise<Step> {
+  const files = (await sourceFiles(repository, places)).sort();
+  // The right to run programs is what a unit test must not need.
+  const args = ["test", "--no-check", "-A", "--deny-run", ...files.filter(isUnitTest)];
+  return { name: "unit tests", args };
 }
 
 async function markdownFiles(): Promise<string[]> {
@@ -65,12 +69,13 @@ async function markdownFiles(): Promise<string[]> {
   return found.sort();
 }
 
-async function main(): Promise<number> {
+/** Runs the steps, prints how each went, and resolves to whether all went well. */
+export async function runSteps(steps: readonly Step[]): Promise<boolean> {
   const failed: string[] = [];
-  for (const { name, args } of await steps()) {
+  for (const { name, args } of steps) {
     const start = performance.now();
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args,
+      args: [...args],
       cwd: repository,
       env: Deno.stdout.isTerminal() && !Deno.noColor ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" },
       stdin: "null",
@@ -82,9 +87,10 @@ async function main(): Promise<number> {
     const decoder = new TextDecoder();
     console.log(`${decoder.decode(stdout)}${decoder.decode(stderr)}`.trimEnd());
   }
-  if (failed.length === 0) return 0;
-  console.log(`\nFAILED: ${failed.join(", ")}`);
-  return 1;
+  if (failed.length > 0) console.log(`\nFAILED: ${failed.join(", ")}`);
+  return failed.length === 0;
 }
 
-if (import.meta.main) Deno.exit(await main());
+if (import.meta.main) {
+  Deno.exit(await runSteps([...await checks(), await unitTests()]) ? 0 : 1);
+}

@@ -14,10 +14,8 @@
  *
  * @module
  */
-import type { Page } from "../connectors/connector.ts";
 import { RemoteError } from "../connectors/remote_error.ts";
-import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
-import type { Doc, Json } from "../merge/json.ts";
+import type { Json } from "../merge/json.ts";
 import {
   clearStage,
   countLinked,
@@ -26,14 +24,14 @@ import {
   restartEpoch,
   snapshotBatch,
   type SnapshotWalk,
-  type StagedRecord,
   stagePage,
 } from "../store/backfill_store.ts";
-import type { LocalRecord, LocalTable } from "../store/local_table.ts";
+import type { LocalTable } from "../store/local_table.ts";
 import type { Run } from "../store/run.ts";
 import { checkRemoteSchema, openLocalTable } from "./open_sides.ts";
 import { RemoteEmptyError } from "./remote_empty_error.ts";
 import { runSlice, type Slice, type SliceDeps, type WorkEnd } from "./slice.ts";
+import { type StageText, stageText } from "./stage_text.ts";
 import type { StopReason } from "./stop_reason.ts";
 
 // The remote no longer knows where the list was left, or leads in a circle.
@@ -58,43 +56,39 @@ function count(n: number): string {
   return String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
-interface Canonicalised {
-  readonly records: StagedRecord[];
-  readonly unreadable: string[];
+/** A page of either side on its way into the stage. */
+interface StagePage {
+  readonly staged: StageText;
+  /** Ids of records that could not even be decoded. */
+  readonly undecodable: readonly string[];
+  readonly seen: number;
+  /** Where the next page starts; null after the last. */
+  readonly next: string | null;
 }
 
-function canonicalise(
+async function commitPage(
   step: Step,
-  side: "local" | "remote",
-  input: readonly { readonly id: string; readonly doc: Doc; readonly token?: string }[],
-): Canonicalised {
-  const { rules } = step.slice.deps.pair;
-  // By id, because one statement cannot write the same row twice, and a remote
-  // that shows a record twice on a page must not stop the run.
-  const records = new Map<string, StagedRecord>();
-  const unreadable: string[] = [];
-  for (const { id, doc, token } of input) {
-    try {
-      const canonical = canonicalRecord(doc, side, rules);
-      const key = canonical[rules.keyField];
-      records.set(id, {
-        id,
-        key: typeof key === "string" ? key : "",
-        doc: canonical,
-        ...(token === undefined ? {} : { token }),
-      });
-    } catch (error) {
-      if (!(error instanceof UnreadableValueError)) throw error;
-      unreadable.push(id);
-      step.slice.deps.log("warn", "unreadable_record", {
-        runId: step.run.id,
-        side,
-        id,
-        field: error.field,
-      });
-    }
+  side: "a" | "b",
+  page: StagePage,
+  cursor: { readonly [name: string]: Json },
+  phase: string,
+): Promise<void> {
+  const { slice, run } = step;
+  const { pool, pair, log } = slice.deps;
+  for (const { id, field } of page.staged.unreadable) {
+    log("warn", "unreadable_record", { runId: run.id, side, id, field });
   }
-  return { records: [...records.values()], unreadable };
+  slice.committed(
+    await stagePage(pool, run, {
+      side,
+      records: page.staged.text,
+      unreadable: [...page.staged.unreadable.map(({ id }) => id), ...page.undecodable],
+      seen: page.seen,
+      requests: slice.takeRequests(),
+      cursor: { ...cursor, fingerprint: pair.fingerprint },
+      phase,
+    }),
+  );
 }
 
 /**
@@ -102,21 +96,20 @@ function canonicalise(
  * its way. The cursor stored with a page is where the one after it starts, so a
  * page that was fetched and not stored is fetched again.
  */
-async function readAhead<P>(
+async function readAhead(
   slice: Slice,
-  first: Promise<P>,
-  following: (page: P) => (() => Promise<P>) | null,
-  commit: (page: P, last: boolean) => Promise<void>,
+  start: string | null,
+  read: (from: string | null) => Promise<StagePage>,
+  commit: (page: StagePage) => Promise<void>,
 ): Promise<StopReason | null> {
-  let pending: Promise<P> | null = first;
+  let pending: Promise<StagePage> | null = read(start);
   while (pending !== null) {
-    const page: P = await pending;
-    const next = following(page);
-    const stop = next === null ? null : slice.stopReason();
-    pending = next === null || stop !== null ? null : next();
+    const page: StagePage = await pending;
+    const stop = page.next === null ? null : slice.stopReason();
+    pending = page.next === null || stop !== null ? null : read(page.next);
     // A failed commit leaves the page on its way unread; unheard, it would end the process.
     pending?.catch(() => {});
-    await commit(page, next === null);
+    await commit(page);
     if (stop !== null) return stop;
   }
   return null;
@@ -131,43 +124,34 @@ async function firstRemoteCursor(step: Step): Promise<string> {
 
 async function stageRemote(step: Step): Promise<StopReason | null> {
   const { slice, run } = step;
-  const { pool, pair } = slice.deps;
-  const { connector } = pair.remote;
+  const { pool, pair, log } = slice.deps;
   const resumed = run.cursor["next"];
   const start = typeof resumed === "string" ? resumed : await firstRemoteCursor(step);
   let seen = run.counters["remoteListed"] ?? 0;
-  const list = (cursor: string): Promise<Page> => connector.list(slice.remote, cursor);
-  return await readAhead(
-    slice,
-    list(start),
-    ({ next }) => next === null ? null : () => list(next),
-    async (page, last) => {
-      const { records, unreadable } = canonicalise(step, "remote", page.records);
-      const pageSeen = page.records.length + page.unreadable.length;
-      seen += pageSeen;
-      if (last && seen === 0) {
-        const linked = await countLinked(pool, pair.name);
-        if (linked > 0) throw new RemoteEmptyError(linked);
-      }
-      for (const { reason } of page.unreadable) {
-        slice.deps.log("warn", "unreadable_record", { runId: run.id, side: "remote", reason });
-      }
-      const cursor: { [name: string]: Json } = page.next === null
-        ? { step: "local", fingerprint: pair.fingerprint }
-        : { step: "remote", fingerprint: pair.fingerprint, next: page.next };
-      slice.committed(
-        await stagePage(pool, run, {
-          side: "b",
-          records,
-          unreadable: [...unreadable, ...page.unreadable.map(({ id }) => id ?? "unknown")],
-          seen: pageSeen,
-          requests: slice.takeRequests(),
-          cursor,
-          phase: `Reading the remote list: ${count(seen)} records so far`,
-        }),
-      );
-    },
-  );
+
+  async function read(from: string | null): Promise<StagePage> {
+    const page = await pair.remote.connector.list(slice.remote, from ?? start);
+    for (const { reason } of page.unreadable) {
+      log("warn", "unreadable_record", { runId: run.id, side: "b", reason });
+    }
+    return {
+      staged: stageText(page.records, "remote", pair.rules),
+      undecodable: page.unreadable.map(({ id }) => id ?? "unknown"),
+      seen: page.records.length + page.unreadable.length,
+      next: page.next,
+    };
+  }
+
+  return await readAhead(slice, start, read, async (page) => {
+    seen += page.seen;
+    if (page.next === null && seen === 0) {
+      const linked = await countLinked(pool, pair.name);
+      if (linked > 0) throw new RemoteEmptyError(linked);
+    }
+    const cursor = page.next === null ? { step: "local" } : { step: "remote", next: page.next };
+    const phase = `Reading the remote list: ${count(seen)} records so far`;
+    await commitPage(step, "b", page, cursor, phase);
+  });
 }
 
 async function stageLocal(
@@ -179,34 +163,26 @@ async function stageLocal(
   const { pool, pair } = slice.deps;
   const resumed = run.cursor["afterLocal"];
   let seen = run.cursor["step"] === "local" ? run.counters["localRead"] ?? 0 : 0;
-  const read = (after: string | null): Promise<LocalRecord[]> =>
-    table.readPage(pool, after, LOCAL_PAGE_RECORDS);
-  return await readAhead(
-    slice,
-    read(typeof resumed === "string" ? resumed : null),
-    (page) => {
-      const last = page.at(-1)?.id;
-      return last === undefined || page.length < LOCAL_PAGE_RECORDS ? null : () => read(last);
-    },
-    async (page, last) => {
-      seen += page.length;
-      const { records, unreadable } = canonicalise(step, "local", page);
-      const cursor: { [name: string]: Json } = last
-        ? { step: link ? "link" : "plan", fingerprint: pair.fingerprint }
-        : { step: "local", fingerprint: pair.fingerprint, afterLocal: page.at(-1)?.id ?? null };
-      slice.committed(
-        await stagePage(pool, run, {
-          side: "a",
-          records,
-          unreadable,
-          seen: page.length,
-          requests: slice.takeRequests(),
-          cursor,
-          phase: `Reading the local table: ${count(seen)} records so far`,
-        }),
-      );
-    },
-  );
+
+  async function read(after: string | null): Promise<StagePage> {
+    const page = await table.readPage(pool, after, LOCAL_PAGE_RECORDS);
+    return {
+      staged: stageText(page, "local", pair.rules),
+      undecodable: [],
+      seen: page.length,
+      next: page.length < LOCAL_PAGE_RECORDS ? null : page.at(-1)?.id ?? null,
+    };
+  }
+
+  const start = typeof resumed === "string" ? resumed : null;
+  return await readAhead(slice, start, read, async (page) => {
+    seen += page.seen;
+    const cursor = page.next === null
+      ? { step: link ? "link" : "plan" }
+      : { step: "local", afterLocal: page.next };
+    const phase = `Reading the local table: ${count(seen)} records so far`;
+    await commitPage(step, "a", page, cursor, phase);
+  });
 }
 
 async function snapshot(step: Step, from: SnapshotWalk): Promise<StopReason | null> {

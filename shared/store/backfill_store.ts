@@ -5,26 +5,19 @@
  *
  * @module
  */
-import type { CanonicalRecord } from "../merge/pair.ts";
 import type { Json } from "../merge/json.ts";
 import type { Database } from "./database.ts";
 import { LeaseLostError } from "./lease_lost_error.ts";
 import { type Run, RUN_JSON } from "./run.ts";
 
-/** One record of either side on its way into the stage. */
-export interface StagedRecord {
-  readonly id: string;
-  /** What it is matched by; empty where it has nothing. */
-  readonly key: string;
-  readonly doc: CanonicalRecord;
-  /** Side A's change token; side B's is computed where it is stored. */
-  readonly token?: string;
-}
-
 /** One page of either side. */
 export interface StagedPage {
   readonly side: "a" | "b";
-  readonly records: readonly StagedRecord[];
+  /**
+   * The readable records, as a JSON array of `[id, key, canonical record, token]`: the key is empty
+   * where there is nothing to match by, and a token that is null is computed from the record.
+   */
+  readonly records: string;
   /** Ids of records that could not be read. */
   readonly unreadable: readonly string[];
   /** Records of this page, readable or not. */
@@ -90,8 +83,7 @@ export async function stagePage(
       run.id,
       run.fencing,
       page.side,
-      // As arrays: half the parsing of named records, on both ends.
-      JSON.stringify(page.records.map((r) => [r.id, r.key, r.doc, r.token ?? null])),
+      page.records,
       page.unreadable,
       JSON.stringify(page.cursor),
       page.phase,

@@ -57,7 +57,9 @@ async function stage(
 ) {
   return await stagePage(pool, run, {
     side,
-    records: records.map((r) => ({ ...r, doc: r.doc ?? { mail: r.key } })),
+    records: JSON.stringify(
+      records.map((r) => [r.id, r.key, r.doc ?? { mail: r.key }, r.token ?? null]),
+    ),
     unreadable,
     seen: records.length + unreadable.length,
     requests: 1,

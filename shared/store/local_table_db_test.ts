@@ -1,0 +1,110 @@
+import { assert, assertEquals } from "@std/assert";
+import { testDatabase } from "../../tests/lib/database.ts";
+import { type DatabasePool, openDatabase } from "./database.ts";
+import { LocalTable, type LocalTableName } from "./local_table.ts";
+
+const SCHEMA = `
+  create schema shop;
+  create table shop.owner (code uuid primary key, "full name" text, "order" integer);
+  create table shop."Group" (
+    "Id" uuid primary key, "select" text, amount numeric, born date, tags text[],
+    owner_id uuid references shop.owner (code), loose_id uuid
+  );
+  insert into shop.owner values ('00000000-0000-4000-8000-0000000000aa', 'A"nn', 7);
+  insert into shop."Group"
+  select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 's' || n, n / 2.0,
+    '2026-01-01'::date + n, array['x', n::text],
+    case when n % 2 = 0 then '00000000-0000-4000-8000-0000000000aa'::uuid end, null
+  from generate_series(1, 5) n`;
+const NAME: LocalTableName = { schema: "shop", table: "Group", id: "Id" };
+
+async function open() {
+  const database = await testDatabase(import.meta.url);
+  const pool = openDatabase({ url: database.url, name: "local-table-test" });
+  await pool.query(SCHEMA);
+  return {
+    pool,
+    async [Symbol.asyncDispose]() {
+      await pool[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function openTable(pool: DatabasePool, paths: string[], name = NAME): Promise<LocalTable> {
+  const opened = await LocalTable.open(pool, name, paths);
+  assert("table" in opened);
+  return opened.table;
+}
+
+async function missing(pool: DatabasePool, paths: string[], name = NAME): Promise<string[]> {
+  const opened = await LocalTable.open(pool, name, paths);
+  return "missing" in opened
+    ? opened.missing.map(({ path, message }) => `${path}: ${message}`)
+    : [];
+}
+
+Deno.test("LocalTable names everything that is not there", async () => {
+  await using db = await open();
+  assertEquals(
+    await missing(db.pool, ["select", "town", "owner.order", "owner.town", "loose.x", "nobody.x"]),
+    [
+      "town: there is no column 'town' in 'shop.Group'",
+      "owner.town: there is no column 'town' in 'shop.owner'",
+      "loose.x: there is no foreign key 'loose_id' in 'shop.Group'",
+      "nobody.x: there is no foreign key 'nobody_id' in 'shop.Group'",
+    ],
+  );
+  assertEquals(await missing(db.pool, [], { ...NAME, table: "group" }), [
+    ": there is no table 'shop.group'",
+  ]);
+  assertEquals(await missing(db.pool, [], { ...NAME, id: "select" }), [
+    "select: 'Group.select' must be a uuid column",
+  ]);
+});
+
+Deno.test("LocalTable reads columns and what a foreign key leads to, whatever they are called", async () => {
+  await using db = await open();
+  const table = await openTable(db.pool, ["select", "amount", "born", "tags", "owner.order"]);
+  const [, second] = await table.readPage(db.pool, null, 10);
+  assertEquals(second?.doc, {
+    select: "s2",
+    amount: 1,
+    born: "2026-01-03",
+    tags: ["x", "2"],
+    "owner.order": 7,
+  });
+  assertEquals(await table.count(db.pool), 5);
+});
+
+Deno.test("LocalTable pages through every record once, in the order of ids", async () => {
+  await using db = await open();
+  const table = await openTable(db.pool, ["select"]);
+  const seen: unknown[] = [];
+  for (let after: string | null = null;;) {
+    const page = await table.readPage(db.pool, after, 2);
+    seen.push(...page.map(({ doc }) => doc["select"]));
+    const last = page.at(-1);
+    if (last === undefined) break;
+    after = last.id;
+  }
+  assertEquals(seen, ["s1", "s2", "s3", "s4", "s5"]);
+});
+
+Deno.test("a record's token changes with what is mapped, here and through a foreign key, and with nothing else", async () => {
+  await using db = await open();
+  const table = await openTable(db.pool, ["select", "owner.order"]);
+  const tokens = async () => (await table.readPage(db.pool, null, 10)).map(({ token }) => token);
+  const before = await tokens();
+  await db.pool.query(`update shop."Group" set amount = 99`);
+  assertEquals(await tokens(), before);
+  await db.pool.query(`update shop."Group" set "select" = 'changed' where "select" = 's1'`);
+  await db.pool.query(`update shop.owner set "order" = 8`);
+  assertEquals((await tokens()).map((token, i) => token === before[i]), [
+    false,
+    false,
+    true,
+    false,
+    true,
+  ]);
+});
