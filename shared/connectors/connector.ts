@@ -5,8 +5,9 @@
  * @module
  */
 import type { ConsentStatus } from "../merge/consent.ts";
-import type { Doc } from "../merge/json.ts";
+import type { Doc, Json } from "../merge/json.ts";
 import type { KeyCompare } from "../merge/pair.ts";
+import type { Projection } from "../merge/projection.ts";
 import type { RateLimiter } from "../limits/rate_limiter.ts";
 
 /** What a system can do, as data. */
@@ -36,6 +37,8 @@ export interface EntitySpec {
   readonly budgets: Readonly<
     Record<string, { readonly requests: number; readonly windowMs: number }>
   >;
+  /** Where values stand in a page's JSON. */
+  readonly projection: Projection;
   /** Prefix of the paths that the account defines for itself; a mapped one must exist in {@linkcode RemoteSchema.fields}. */
   readonly fieldPrefix: string;
 }
@@ -59,6 +62,24 @@ export interface Page {
   readonly unreadable: readonly UnreadableRecord[];
   /** Where the next page starts; null only after the last page. Opaque. */
   readonly next: string | null;
+}
+
+/** One page as the remote sent it, not parsed yet. */
+export interface RawPage {
+  /** The answer: whole, and JSON by its header. */
+  readonly answer: Uint8Array;
+  /** Ids of records whose presence on the page decides what comes after it. */
+  readonly watch: readonly string[];
+}
+
+/** What somebody else read of a {@linkcode RawPage}, by the connector's projection. */
+export interface RawPageRest {
+  /** The answer without its records. */
+  readonly envelope: Json;
+  /** The records that were left to the connector. */
+  readonly rows: readonly Json[];
+  /** Which of the watched ids are on the page. */
+  readonly watched: readonly string[];
 }
 
 /** What the remote account holds that a configuration can name. */
@@ -139,6 +160,10 @@ export interface Connector {
   describe(context: ConnectorContext): Promise<RemoteSchema>;
   /** Reads one page, the largest the remote gives. `cursor` is {@linkcode RemoteSchema.start} or the last page's `next`. */
   list(context: ConnectorContext, cursor: string): Promise<Page>;
+  /** Fetches the page that {@linkcode Connector.list} would read. */
+  fetchPage(context: ConnectorContext, cursor: string): Promise<RawPage>;
+  /** Reads what was left of a fetched page, and where the next one starts. */
+  readRest(cursor: string, rest: RawPageRest): Page;
   /** Reads records by id, batched; null where there is none. Same order and length as `ids`. */
   get(
     context: ConnectorContext,

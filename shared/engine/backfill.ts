@@ -14,6 +14,7 @@
  *
  * @module
  */
+import type { Page } from "../connectors/connector.ts";
 import { RemoteError } from "../connectors/remote_error.ts";
 import type { Json } from "../merge/json.ts";
 import {
@@ -26,8 +27,10 @@ import {
   type SnapshotWalk,
   stagePage,
 } from "../store/backfill_store.ts";
+import { isDataError } from "../store/is_data_error.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import type { Run } from "../store/run.ts";
+import { stagePlainLocal, stagePlainRemote } from "../store/stage_plain.ts";
 import { checkRemoteSchema, openLocalTable } from "./open_sides.ts";
 import { RemoteEmptyError } from "./remote_empty_error.ts";
 import { runSlice, type Slice, type SliceDeps, type WorkEnd } from "./slice.ts";
@@ -122,6 +125,30 @@ async function firstRemoteCursor(step: Step): Promise<string> {
   return schema.start;
 }
 
+/**
+ * Reads a page of the remote. The database stages the records that are canonical
+ * as they stand; the page holds those it left.
+ */
+async function readRemotePage(
+  { slice, run }: Step,
+  cursor: string,
+): Promise<{ readonly page: Page; readonly staged: number }> {
+  const { pool, pair, log } = slice.deps;
+  const { connector } = pair.remote;
+  const raw = await connector.fetchPage(slice.remote, cursor);
+  try {
+    const { projection } = connector.spec;
+    const read = await stagePlainRemote(pool, run, pair.rules, projection, raw.answer, raw.watch);
+    return { page: connector.readRest(cursor, read), staged: read.staged };
+  } catch (error) {
+    if (!isDataError(error)) throw error;
+    // One character that PostgreSQL cannot hold spoils the page for it. Asked
+    // for again, the page is taken apart here, and only that record is left out.
+    log("warn", "page_read_again", { runId: run.id });
+  }
+  return { page: await connector.list(slice.remote, cursor), staged: 0 };
+}
+
 async function stageRemote(step: Step): Promise<StopReason | null> {
   const { slice, run } = step;
   const { pool, pair, log } = slice.deps;
@@ -130,14 +157,14 @@ async function stageRemote(step: Step): Promise<StopReason | null> {
   let seen = run.counters["remoteListed"] ?? 0;
 
   async function read(from: string | null): Promise<StagePage> {
-    const page = await pair.remote.connector.list(slice.remote, from ?? start);
+    const { page, staged } = await readRemotePage(step, from ?? start);
     for (const { reason } of page.unreadable) {
       log("warn", "unreadable_record", { runId: run.id, side: "b", reason });
     }
     return {
       staged: stageText(page.records, "remote", pair.rules),
       undecodable: page.unreadable.map(({ id }) => id ?? "unknown"),
-      seen: page.records.length + page.unreadable.length,
+      seen: staged + page.records.length + page.unreadable.length,
       next: page.next,
     };
   }
@@ -165,12 +192,13 @@ async function stageLocal(
   let seen = run.cursor["step"] === "local" ? run.counters["localRead"] ?? 0 : 0;
 
   async function read(after: string | null): Promise<StagePage> {
-    const page = await table.readPage(pool, after, LOCAL_PAGE_RECORDS);
+    const page = await stagePlainLocal(pool, run, pair.rules, table, after, LOCAL_PAGE_RECORDS);
+    const pageSeen = page.staged + page.rest.length;
     return {
-      staged: stageText(page, "local", pair.rules),
+      staged: stageText(page.rest, "local", pair.rules),
       undecodable: [],
-      seen: page.length,
-      next: page.length < LOCAL_PAGE_RECORDS ? null : page.at(-1)?.id ?? null,
+      seen: pageSeen,
+      next: pageSeen < LOCAL_PAGE_RECORDS ? null : page.last,
     };
   }
 

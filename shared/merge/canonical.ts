@@ -23,8 +23,15 @@ const PLAIN = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 const CALENDAR_DAY = /^\d{4}-\d{2}-\d{2}/;
 const DECIMAL = /^([+-]?)0*(\d+)(?:\.(\d*?)0*)?$/;
 
-function canonicalText(value: string): string | null {
+// Neither can be stored by PostgreSQL, and one such value would fail the whole
+// page it comes with.
+const HALF_CHARACTER = /\p{Surrogate}/u;
+
+function canonicalText(value: string, field: string): string | null {
   if (PLAIN.test(value)) return value;
+  if (value.includes("\0") || HALF_CHARACTER.test(value)) {
+    throw new UnreadableValueError(field, "text without NUL and half characters");
+  }
   const text = value.normalize("NFC").trim();
   return text === "" ? null : text;
 }
@@ -33,13 +40,15 @@ function canonicalText(value: string): string | null {
  * Brings a key into the form in which two sides are matched.
  *
  * @returns The key, or an empty string where there is nothing to match by.
+ * @throws {UnreadableValueError} If a database could not hold it.
  */
 export function canonicalKey(
   value: Json | undefined,
   compare: KeyCompare,
+  field = "key",
 ): string {
   if (typeof value !== "string" && typeof value !== "number") return "";
-  const text = canonicalText(String(value)) ?? "";
+  const text = canonicalText(String(value), field) ?? "";
   return compare === "lower-trim" ? text.toLowerCase() : text;
 }
 
@@ -101,7 +110,7 @@ export function canonicalValue(
   if (value === null || value === undefined) return null;
   switch (type) {
     case "text":
-      if (typeof value === "string") return canonicalText(value);
+      if (typeof value === "string") return canonicalText(value, field);
       if (typeof value === "object") {
         throw new UnreadableValueError(field, "text");
       }
@@ -141,7 +150,7 @@ function canonicalField(
       if (name !== rules.keyField) {
         return canonicalValue(value, rule.type, name);
       }
-      return canonicalKey(value, rules.keyCompare) || null;
+      return canonicalKey(value, rules.keyCompare, name) || null;
     case "consent":
       if (!isConsentStatus(value)) {
         throw new UnreadableValueError(name, "a known consent word");

@@ -1,5 +1,6 @@
 import type { Doc } from "../merge/json.ts";
 import type { Database } from "./database.ts";
+import { literal } from "./plain_sql.ts";
 
 /** Where side A's records stand. */
 export interface LocalTableName {
@@ -70,17 +71,12 @@ function quote(identifier: string): string {
   return `"${identifier.replaceAll('"', '""')}"`;
 }
 
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
-
 /** A table of side A whose mapped columns are known to exist. */
 export class LocalTable {
-  readonly #select: string;
-
-  private constructor(select: string) {
-    this.#select = select;
-  }
+  private constructor(
+    /** SQL that selects `id` and `doc`, the mapped values as JSON by their paths. */
+    readonly select: string,
+  ) {}
 
   /**
    * Looks the mapped paths up in the database's catalogue.
@@ -156,7 +152,7 @@ export class LocalTable {
   /** How many records there are. */
   async count(database: Database): Promise<number> {
     const rows = await database.query<{ n: number }>(
-      `select count(*)::integer as n from (${this.#select}) r`,
+      `select count(*)::integer as n from (${this.select}) r`,
     );
     return rows[0]?.n ?? 0;
   }
@@ -175,7 +171,7 @@ export class LocalTable {
     // Two texts, because "is null or greater" keeps the planner from the index.
     const after = afterId === null ? "" : "where r.id > $2::uuid";
     const rows = await database.query<{ page: string }>(
-      `with page as (select r.id, r.doc from (${this.#select}) r ${after} order by r.id limit $1)
+      `with page as (select r.id, r.doc from (${this.select}) r ${after} order by r.id limit $1)
        select coalesce(
          json_agg(json_build_object('id', id, 'token', md5(doc::text), 'doc', doc) order by id),
          '[]')::text as page

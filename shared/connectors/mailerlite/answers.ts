@@ -33,10 +33,14 @@ export type SubscriberRow = z.infer<typeof subscriberSchema>;
 const count = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
   .pipe(z.number().int().min(1));
 
-/** A page of subscribers; its rows are checked one by one. `next_cursor` is required: a missing one is not an end. */
-export const subscriberPageSchema = z.object({
-  data: z.array(z.unknown()),
+/** What stands around the rows of a page. `next_cursor` is required: a missing one is not an end. */
+export const subscriberEnvelopeSchema = z.object({
   meta: z.object({ per_page: count, next_cursor: z.string().min(1).nullable() }),
+});
+
+/** A page of subscribers; its rows are checked one by one. */
+export const subscriberPageSchema = subscriberEnvelopeSchema.extend({
+  data: z.array(z.unknown()),
 });
 
 /** The answer to a call that reads or writes one subscriber. */

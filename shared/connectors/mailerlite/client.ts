@@ -31,6 +31,8 @@ export interface ApiRequest {
   readonly repeatable: boolean;
   /** Whether it also counts against the budget of imports; default no. */
   readonly isImport?: boolean;
+  /** Whether a 2xx body is wanted as its bytes, unparsed; default no. */
+  readonly raw?: boolean;
   /** How long one attempt may take, in ms; default 30,000. */
   readonly timeoutMs?: number;
   /** Whether a refusal of what this call asks for (400, 404, 422) is an answer and not an error; default no. */
@@ -40,7 +42,7 @@ export interface ApiRequest {
 /** What the API answered. */
 export interface ApiAnswer {
   readonly status: number;
-  /** The parsed body; null where it is empty, undefined where it is not JSON. */
+  /** The parsed body, or its bytes if asked for; null where it is empty, undefined where it is not JSON. */
   readonly body: unknown;
 }
 
@@ -103,12 +105,12 @@ export class MailerLiteClient {
     const permits = await takePermits(limiter, isImport, signal, call);
     const timeout = this.#timeout(request.timeoutMs ?? TIMEOUT_MS);
     let response: Response | null = null;
-    let text: string;
+    let bytes: Uint8Array;
     try {
       response = await this.#fetch(request, timeout);
       // Read to the end before the permit is settled: a body that breaks off is
       // a failure of this request.
-      text = await response.text();
+      bytes = new Uint8Array(await response.arrayBuffer());
     } catch {
       const code = signal.aborted
         ? "aborted"
@@ -120,7 +122,7 @@ export class MailerLiteClient {
     } finally {
       settlePermits(permits, response, now());
     }
-    return this.#judge(request, call, response, text);
+    return this.#judge(request, call, response, bytes);
   }
 
   #timeout(ms: number): AbortSignal {
@@ -148,10 +150,11 @@ export class MailerLiteClient {
     request: ApiRequest,
     call: string,
     response: Response,
-    text: string,
+    bytes: Uint8Array,
   ): Attempt {
     const { status, headers } = response;
-    const body = status === 204 ? null : parseBody(headers.get("content-type"), text);
+    const read = response.ok && request.raw === true ? wholeBody : parseBody;
+    const body = status === 204 ? null : read(headers.get("content-type"), bytes);
     if (response.ok) {
       if (body !== undefined) return { answer: { status, body } };
       const garbled = { kind: "garbled", status } as const;
@@ -177,15 +180,23 @@ export class MailerLiteClient {
   }
 }
 
+// A proxy in front of the API answers in HTML, with any status.
+function isJson(contentType: string | null): boolean {
+  return /^application\/(?:[\w.-]+\+)?json\b/i.test(contentType ?? "");
+}
+
 /** The parsed body; undefined where it is not whole, or not JSON. */
-function parseBody(contentType: string | null, text: string): unknown {
-  // A proxy in front of the API answers in HTML, with any status.
-  if (!/^application\/(?:[\w.-]+\+)?json\b/i.test(contentType ?? "")) {
-    return undefined;
-  }
+function parseBody(contentType: string | null, bytes: Uint8Array): unknown {
+  if (!isJson(contentType)) return undefined;
   try {
-    return JSON.parse(text);
+    return JSON.parse(new TextDecoder().decode(bytes));
   } catch {
     return undefined;
   }
+}
+
+/** The bytes of an object; undefined where they are none from end to end. */
+function wholeBody(contentType: string | null, bytes: Uint8Array): Uint8Array | undefined {
+  const isWhole = bytes.at(0) === 0x7b && bytes.at(-1) === 0x7d;
+  return isJson(contentType) && isWhole ? bytes : undefined;
 }

@@ -1,6 +1,6 @@
-import type { Page, RemoteRecord, UnreadableRecord } from "../connector.ts";
+import type { Page, RawPage, RawPageRest, RemoteRecord, UnreadableRecord } from "../connector.ts";
 import { RemoteError } from "../remote_error.ts";
-import { parseAnswer, subscriberPageSchema } from "./answers.ts";
+import { parseAnswer, subscriberEnvelopeSchema, subscriberPageSchema } from "./answers.ts";
 import type { MailerLiteClient } from "./client.ts";
 import { decodeCursor, encodeCursor, type ListState } from "./cursor.ts";
 import { decodeSubscriber } from "./subscriber.ts";
@@ -22,7 +22,8 @@ async function fetchPage(
   client: MailerLiteClient,
   state: ListState,
   size: number,
-) {
+  raw: boolean,
+): Promise<unknown> {
   // Every parameter goes with every page: `links.next` drops the limit and the
   // filter (mailerlite-nodejs recorded tapes, subscribers list), so a client that
   // follows it gets pages of 25 with the wrong people in them.
@@ -35,19 +36,24 @@ async function fetchPage(
     route: ROUTE,
     path,
     repeatable: true,
+    raw,
   });
-  return parseAnswer(subscriberPageSchema, body, `GET ${ROUTE}`);
+  return body;
 }
 
-async function fetchLargest(client: MailerLiteClient, state: ListState) {
+async function fetchLargest(
+  client: MailerLiteClient,
+  state: ListState,
+  raw: boolean,
+): Promise<unknown> {
   const size = state.size ?? PAGE_SIZE;
   try {
-    return await fetchPage(client, state, size);
+    return await fetchPage(client, state, size, raw);
   } catch (error) {
     if (!isRefusal(error)) throw error;
     if (state.after !== null) throw refusedCursor(error.status);
     if (size <= SMALL_PAGE_SIZE) throw error;
-    return await fetchPage(client, { ...state }, SMALL_PAGE_SIZE);
+    return await fetchPage(client, state, SMALL_PAGE_SIZE, raw);
   }
 }
 
@@ -92,24 +98,17 @@ function markOf(state: ListState, next: string) {
   return { pages, mark: isPowerOfTwo ? next : state.mark };
 }
 
-/**
- * Reads one page of all subscribers, of every status. Somebody whose status
- * changes while the list is read may come up twice.
- *
- * @throws {RemoteError} `invalid_cursor` if the cursor is not this connector's; `cursor_refused` or
- *   `cursor_loop` if the enumeration has to be started anew; others as {@linkcode MailerLiteClient.send}.
- */
-export async function listSubscribers(
-  client: MailerLiteClient,
-  cursor: string,
-): Promise<Page> {
-  const state = decodeCursor(cursor);
-  const { data, meta } = await fetchLargest(client, state);
+function readRows(
+  state: ListState,
+  rows: readonly unknown[],
+  meta: { readonly per_page: number; readonly next_cursor: string | null },
+  watched: readonly string[],
+): Page {
   const records: RemoteRecord[] = [];
   const unreadable: UnreadableRecord[] = [];
-  const seen = new Set<string>();
+  const seen = new Set(watched);
   const wanted = new Set(state.unseen.map(([, id]) => id));
-  for (const row of data) {
+  for (const row of rows) {
     const decoded = decodeSubscriber(row);
     if (decoded.kind === "deleted") continue;
     if (decoded.kind === "record") records.push(decoded.record);
@@ -128,4 +127,40 @@ export async function listSubscribers(
     unreadable,
     next: next === null ? null : encodeCursor(next),
   };
+}
+
+/**
+ * Reads one page of all subscribers, of every status. Somebody whose status
+ * changes while the list is read may come up twice.
+ *
+ * @throws {RemoteError} `invalid_cursor` if the cursor is not this connector's; `cursor_refused` or
+ *   `cursor_loop` if the enumeration has to be started anew; others as {@linkcode MailerLiteClient.send}.
+ */
+export async function listSubscribers(
+  client: MailerLiteClient,
+  cursor: string,
+): Promise<Page> {
+  const state = decodeCursor(cursor);
+  const body = await fetchLargest(client, state, false);
+  const { data, meta } = parseAnswer(subscriberPageSchema, body, `GET ${ROUTE}`);
+  return readRows(state, data, meta, []);
+}
+
+/** Fetches the page that {@linkcode listSubscribers} would read; throws as it does. */
+export async function fetchSubscribers(
+  client: MailerLiteClient,
+  cursor: string,
+): Promise<RawPage> {
+  const state = decodeCursor(cursor);
+  const answer = await fetchLargest(client, state, true);
+  if (!(answer instanceof Uint8Array)) {
+    throw new TypeError("Cannot use the answer: it is not the bytes that were asked for");
+  }
+  return { answer, watch: state.unseen.map(([, id]) => id) };
+}
+
+/** Reads what was left of a page by {@linkcode fetchSubscribers}; throws as {@linkcode listSubscribers}. */
+export function readSubscribersRest(cursor: string, rest: RawPageRest): Page {
+  const { meta } = parseAnswer(subscriberEnvelopeSchema, rest.envelope, `GET ${ROUTE}`);
+  return readRows(decodeCursor(cursor), rest.rows, meta, rest.watched);
 }

@@ -9,7 +9,7 @@ import type { RemoteEndpoint } from "../remote_endpoint.ts";
 import { MailerLiteClient } from "./client.ts";
 import { describeAccount } from "./describe.ts";
 import { createGroups } from "./groups.ts";
-import { listSubscribers } from "./list.ts";
+import { fetchSubscribers, listSubscribers, readSubscribersRest } from "./list.ts";
 import { findSubscribers, getSubscribers } from "./read.ts";
 import { SUBSCRIBERS } from "./spec.ts";
 import { writeSubscribers } from "./write.ts";
@@ -26,6 +26,9 @@ const connector: Connector = {
   spec: SUBSCRIBERS,
   describe: async (context) => await describeAccount(new MailerLiteClient(context)),
   list: async (context, cursor) => await listSubscribers(new MailerLiteClient(context), cursor),
+  fetchPage: async (context, cursor) =>
+    await fetchSubscribers(new MailerLiteClient(context), cursor),
+  readRest: readSubscribersRest,
   get: async (context, ids) => await getSubscribers(new MailerLiteClient(context), ids),
   find: async (context, keys) => await findSubscribers(new MailerLiteClient(context), keys),
   write: async (context, schema, operations) =>

@@ -2,7 +2,7 @@ import type { EntitySpec } from "../connector.ts";
 import { BATCH_MAX } from "./batch.ts";
 import { EDITABLE_STATUSES } from "./encode.ts";
 import { IMPORTS, REQUESTS } from "./permits.ts";
-import { FIELD_PREFIX } from "./subscriber.ts";
+import { FIELD_PREFIX, SUBSCRIBER_PROJECTION } from "./subscriber.ts";
 
 /** What MailerLite's subscribers can do (MailerLite docs, Subscribers). */
 export const SUBSCRIBERS: EntitySpec = {
@@ -39,5 +39,6 @@ export const SUBSCRIBERS: EntitySpec = {
     [REQUESTS]: { requests: 120, windowMs: 60_000 },
     [IMPORTS]: { requests: 5, windowMs: 60_000 },
   },
+  projection: SUBSCRIBER_PROJECTION,
   fieldPrefix: FIELD_PREFIX,
 };

@@ -1,6 +1,7 @@
 import type { RemoteRecord, UnreadableRecord } from "../connector.ts";
 import type { ConsentStatus } from "../../merge/consent.ts";
 import type { Doc } from "../../merge/json.ts";
+import type { Projection } from "../../merge/projection.ts";
 import { type SubscriberRow, subscriberSchema } from "./answers.ts";
 
 /** Prefix of the paths that the account's own fields have in a record. */
@@ -24,6 +25,22 @@ const CONSENT: ReadonlyMap<string, ConsentStatus> = new Map<
   ["bounced", "bounced"],
   ["junk", "complained"],
 ]);
+
+/**
+ * The same reading as data: where a path stands in a row. What it cannot say, and
+ * whatever is not of the form it says, is left to {@linkcode decodeSubscriber}.
+ */
+export const SUBSCRIBER_PROJECTION: Projection = {
+  rows: ["data"],
+  id: { key: "id", pattern: "^[0-9]+$" },
+  oddKey: "deleted_at",
+  locate(path) {
+    if (path === "email") return { keys: ["email"] };
+    if (path === "status") return { keys: ["status"], words: Object.fromEntries(CONSENT) };
+    if (path === "groups") return { keys: ["groups"], nameKey: "name" };
+    return { keys: ["fields", path.slice(FIELD_PREFIX.length)] };
+  },
+};
 
 /** What one row of an answer turned out to be. */
 export type DecodedRow =
