@@ -7,7 +7,7 @@ import {
   oneRecord,
   someRecords,
   type World,
-} from "./connector_contract.ts";
+} from "./connector_contract_world.ts";
 import { assertHolds, enumerate, MANY, theRecord } from "./connector_contract_reading.ts";
 
 const PASSING: readonly Fault[] = [

@@ -7,7 +7,7 @@ import {
   SET_NAMES,
   someRecords,
   type World,
-} from "./connector_contract.ts";
+} from "./connector_contract_world.ts";
 
 /** Enough for several pages of any size a remote may give. */
 export const MANY = 2_300;

@@ -1,6 +1,11 @@
 import { assert, assertEquals, fail } from "@std/assert";
 import type { RemoteSchema, WriteOp, WriteResult } from "../shared/connectors/connector.ts";
-import { type ContractCase, oneRecord, someRecords, type World } from "./connector_contract.ts";
+import {
+  type ContractCase,
+  oneRecord,
+  someRecords,
+  type World,
+} from "./connector_contract_world.ts";
 import { theRecord } from "./connector_contract_reading.ts";
 
 const outcomes = (results: readonly WriteResult[]) => results.map((result) => result.outcome);

@@ -59,6 +59,8 @@ function count(n: number): string {
   return String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+type Cursor = { readonly [name: string]: Json };
+
 /** A page of either side on its way into the stage. */
 interface StagePage {
   readonly staged: StageText;
@@ -73,7 +75,7 @@ async function commitPage(
   step: Step,
   side: "a" | "b",
   page: StagePage,
-  cursor: { readonly [name: string]: Json },
+  cursor: Cursor,
   phase: string,
 ): Promise<void> {
   const { slice, run } = step;
@@ -175,7 +177,9 @@ async function stageRemote(step: Step): Promise<StopReason | null> {
       const linked = await countLinked(pool, pair.name);
       if (linked > 0) throw new RemoteEmptyError(linked);
     }
-    const cursor = page.next === null ? { step: "local" } : { step: "remote", next: page.next };
+    const cursor: Cursor = page.next === null
+      ? { step: "local" }
+      : { step: "remote", next: page.next };
     const phase = `Reading the remote list: ${count(seen)} records so far`;
     await commitPage(step, "b", page, cursor, phase);
   });
@@ -205,7 +209,7 @@ async function stageLocal(
   const start = typeof resumed === "string" ? resumed : null;
   return await readAhead(slice, start, read, async (page) => {
     seen += page.seen;
-    const cursor = page.next === null
+    const cursor: Cursor = page.next === null
       ? { step: link ? "link" : "plan" }
       : { step: "local", afterLocal: page.next };
     const phase = `Reading the local table: ${count(seen)} records so far`;

@@ -20,10 +20,10 @@ const FENCE = `select r.id from public.sync_runs r
 
 function insertPlain(side: "a" | "b", token: string): string {
   return `insert into public.sync_stage (run_id, side, record_id, natural_key, doc, token)
-    select distinct on (read.id) fence.id, '${side}', read.id, read.key, read.canonical, ${token}
+    select distinct on (read.id collate "C") fence.id, '${side}', read.id, read.key, read.canonical, ${token}
     from fence, read
     where read.plain
-    order by read.id
+    order by read.id collate "C"
     on conflict (run_id, side, record_id) do update
       set natural_key = excluded.natural_key, doc = excluded.doc, token = excluded.token`;
 }
@@ -71,13 +71,13 @@ export async function stagePlainRemote(
      answer as materialized (select convert_from($3::bytea, 'UTF8')::jsonb as body),
      read as materialized (
        select r.value as row, r.value ->> ${literal(id.key)} as id,
-         x.*, ${sql.key} as key, ${sql.canonical} as canonical,
+         ${sql.key} as key, ${sql.canonical} as canonical,
          coalesce(jsonb_typeof(r.value -> ${literal(id.key)}) = 'string'
            and (r.value ->> ${literal(id.key)}) ~ ${literal(id.pattern)}, false)
          and not (${isOdd})
          and ${sql.isPlain} as plain
-       from answer, jsonb_array_elements(answer.body #> ${rowsPath}) r
-       cross join lateral (select ${sql.values.join(", ")}) x
+       from answer cross join jsonb_array_elements(answer.body #> ${rowsPath}) r
+       ${sql.values}
      ),
      staged as (${insertPlain("b", "md5(read.canonical::text)")})
      select exists (select 1 from fence) as held,
@@ -115,9 +115,9 @@ export async function stagePlainLocal(
        select r.id::text as id, r.doc from (${table.select}) r ${after} order by r.id limit $3
      ),
      read as materialized (
-       select r.id, r.doc, x.*, ${sql.key} as key, ${sql.canonical} as canonical,
+       select r.id, r.doc, ${sql.key} as key, ${sql.canonical} as canonical,
          ${sql.isPlain} as plain
-       from page r cross join lateral (select ${sql.values.join(", ")}) x
+       from page r ${sql.values}
      ),
      staged as (${insertPlain("a", "md5(read.doc::text)")})
      select exists (select 1 from fence) as held,

@@ -20,7 +20,8 @@ create table public.integration_crosswalk (
   id bigint generated always as identity primary key,
   pair text not null,
   a_id uuid not null,
-  b_id text not null,
+  -- An id is compared and never shown in order: "C" spares every look-up the locale's rules.
+  b_id text collate "C" not null,
   -- keep_apart: a person decided that these two are not the same; matching
   -- must not ask again. a_missing and b_missing: gone from that side, with proof.
   link_state text not null default 'linked'
@@ -138,8 +139,8 @@ create table public.sync_stage (
   run_id uuid not null,
   side "char" not null
     constraint sync_stage_side_known check (side in ('a', 'b')),
-  record_id text not null,
-  natural_key text not null,
+  record_id text collate "C" not null,
+  natural_key text collate "C" not null,
   doc jsonb not null,
   token text not null,
   primary key (run_id, side, record_id)

@@ -1,0 +1,71 @@
+/**
+ * The CLI without its process: which command, and what becomes of its failures.
+ *
+ * @module
+ */
+import { backfillCommand } from "./backfill.ts";
+import { type Command, type CommandContext, UsageError } from "./command.ts";
+import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
+import { pauseCommand } from "./pause.ts";
+import { ProjectError } from "./project.ts";
+import { resumeCommand } from "./resume.ts";
+import { statusCommand } from "./status.ts";
+import { LookError, RefusedError, type SyncClient } from "./sync_client.ts";
+
+const COMMANDS: readonly Command[] = [statusCommand, backfillCommand, pauseCommand, resumeCommand];
+
+const USAGE = `Run and watch the sync of a project.
+
+Usage: deno task sync <command> [options]
+
+${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join("\n")}
+
+The project is the one that SUPABASE_URL and SUPABASE_SECRET_KEY name, else the local stack.
+'deno task sync <command> --help' tells more of a command. Every command takes --json.
+
+Exits with 0 when it is done, 1 when the run failed, 2 when nothing could be looked at or started.
+
+Examples:
+  deno task sync backfill --wait
+  SUPABASE_URL=https://<ref>.supabase.co SUPABASE_SECRET_KEY=sb_secret_… deno task sync status
+`;
+
+/** What the CLI gets from its process. The project is looked for when a command needs it. */
+export type MainContext = Omit<CommandContext, "client"> & {
+  readonly openClient: () => Promise<SyncClient>;
+};
+
+/** Runs one command line. */
+export async function main(args: readonly string[], context: MainContext): Promise<ExitCode> {
+  const [name, ...rest] = args;
+  const command = COMMANDS.find((command) => command.name === name);
+  try {
+    if (command === undefined) {
+      if (name === "--help" || name === "-h" || name === "help") {
+        context.print(USAGE);
+        return EXIT_CODE.ok;
+      }
+      throw new UsageError(
+        name === undefined
+          ? "Cannot do anything: no command is given"
+          : `Cannot find the command '${name}'`,
+      );
+    }
+    if (rest.includes("--help") || rest.includes("-h")) {
+      context.print(command.usage);
+      return EXIT_CODE.ok;
+    }
+    const run = command.read(rest);
+    return await run({ ...context, client: await context.openClient() });
+  } catch (error) {
+    if (error instanceof UsageError) {
+      context.tell(`${error.message}\n\n${command?.usage ?? USAGE}`);
+    } else if (error instanceof RefusedError) {
+      context.tell(`${error.message} (${error.code})`);
+      if (error.hint !== null) context.tell(error.hint);
+    } else if (error instanceof LookError || error instanceof ProjectError) {
+      context.tell(error.message);
+    } else throw error;
+    return EXIT_CODE.couldNotLook;
+  }
+}
