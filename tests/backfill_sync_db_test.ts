@@ -251,6 +251,33 @@ Deno.test("a slice that is told of the end of its isolate stops and is continued
   assertEquals((await call(worker(harness), { wait: true })).body.status, "completed");
 });
 
+Deno.test("a budget that is used up for longer than a slice has is waited for, slice by slice", async () => {
+  await using reference = await functionHarness(import.meta.url, { people });
+  await call(worker(reference), { wait: true });
+  await using harness = await functionHarness(import.meta.url, { people, simulator: SMALL_PAGES });
+  // Told by the remote to stay away for three minutes; a slice has two.
+  harness.simulator.setFaults([{
+    path: "/subscribers",
+    after: 2,
+    times: 1,
+    effect: { kind: "rate_limit", retryAfter: 180 },
+  }]);
+  const slept: number[] = [];
+  const stopped = await call(
+    worker(harness, { sleep: (ms) => Promise.resolve(void slept.push(ms)) }),
+    { wait: true, autoContinue: false },
+  );
+  assertEquals([stopped.status, stopped.body.status], [200, "paused"]);
+  assertEquals(stopped.body.stopReason, "rate_limit");
+  assert(slept.some((ms) => ms > 60_000 && ms <= 120_000), `slept ${slept.join(", ")}`);
+  assertEquals((await statusRow(harness))["errors"], 0);
+  await harness.pool.query(
+    `update public.sync_state set value = '{}' where key = 'token_bucket_state'`,
+  );
+  assertEquals((await call(worker(harness), { wait: true })).body.status, "completed");
+  assertEquals(await endState(harness.pool), await endState(reference.pool));
+});
+
 Deno.test("a slice stops before the CPU budget of a hosted isolate", async () => {
   await using harness = await functionHarness(import.meta.url, { people, simulator: SMALL_PAGES });
   let now = 0;

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ConnectorContext } from "../connectors/connector.ts";
+import { RateWaitError } from "../limits/rate_wait_error.ts";
 import type { DatabasePool } from "../store/database.ts";
 import { LeaseLostError } from "../store/lease_lost_error.ts";
 import type { Run } from "../store/run.ts";
@@ -57,6 +58,7 @@ export type WorkEnd =
 const STOP_PHASES: Record<StopReason, string> = {
   time_limit: "Stopped at its time limit; the next call goes on from here",
   cpu_limit: "Stopped at its CPU limit; the next call goes on from here",
+  rate_limit: "Waiting for the remote's rate limit; the next call goes on from here",
   shutdown: "Stopped because the runtime is ending this worker; the next call goes on from here",
   paused: "Paused; resume to go on from here",
 };
@@ -120,6 +122,13 @@ async function stopAs(deps: SliceDeps, run: Run, reason: StopReason): Promise<Ru
 
 async function failAs(deps: SliceDeps, run: Run, cause: unknown): Promise<Run> {
   if (deps.deadline.reason() === "shutdown") return await stopAs(deps, run, "shutdown");
+  if (cause instanceof RateWaitError) {
+    const reason = deps.deadline.reason() ?? "rate_limit";
+    // The rest of the slice is spent waiting: a run that calls itself at once
+    // would come back to the same closed door as fast as it can.
+    await deps.remote.sleep(Math.min(cause.waitMs, deps.deadline.remainingMs()));
+    return await stopAs(deps, run, reason);
+  }
   const { error, resumable } = describeError(cause);
   deps.log("error", "slice_failed", { runId: run.id, code: error.code, resumable });
   if (!resumable) {

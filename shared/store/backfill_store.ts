@@ -24,6 +24,7 @@ export interface StagedPage {
   readonly seen: number;
   /** Requests the remote was sent since the last commit. */
   readonly requests: number;
+  /** What changes in the run's cursor; the rest of it stays. */
   readonly cursor: { readonly [name: string]: Json };
   readonly phase: string;
 }
@@ -34,7 +35,7 @@ export interface Committed {
 }
 
 const FENCE =
-  `select r.id, r.pair, r.started_at, (r.params ->> 'staleAfterDays')::integer as stale_after_days
+  `select r.id, r.pair, r.epoch, r.started_at, (r.params ->> 'staleAfterDays')::integer as stale_after_days
   from public.sync_runs r
   where r.id = $1 and r.fencing = $2 and r.status = 'running'
   for update`;
@@ -55,11 +56,11 @@ export async function stagePage(
   const rows = await database.query<Committed>(
     `with fence as materialized (${FENCE}),
      staged as (
-       insert into public.sync_stage (run_id, side, record_id, natural_key, doc, token)
-       select fence.id, $3::"char", s.r ->> 0, s.r ->> 1, s.r -> 2,
+       insert into public.sync_stage (run_id, epoch, side, record_id, natural_key, doc, token)
+       select fence.id, fence.epoch, $3::"char", s.r ->> 0, s.r ->> 1, s.r -> 2,
          coalesce(s.r ->> 3, md5((s.r -> 2)::text))
        from fence, jsonb_array_elements($4::jsonb) as s (r)
-       on conflict (run_id, side, record_id) do update
+       on conflict (run_id, epoch, side, record_id) do update
          set natural_key = excluded.natural_key, doc = excluded.doc, token = excluded.token
      ),
      unreadable as (
@@ -71,7 +72,7 @@ export async function stagePage(
        from fence, unnest($5::text[]) as u (id)
      )
      update public.sync_runs as r
-     set cursor = $6, phase = $7, errors = r.errors + cardinality($5::text[]),
+     set cursor = r.cursor || $6::jsonb, phase = $7, errors = r.errors + cardinality($5::text[]),
        counters = r.counters || jsonb_build_object(
          $8::text, coalesce((r.counters ->> $8)::integer, 0) + $9::integer,
          'requests', coalesce((r.counters ->> 'requests')::integer, 0) + $10::integer),
@@ -154,14 +155,16 @@ export async function linkUniqueKeys(
      a as materialized (
        select s.natural_key, s.record_id, cw.id is null as free
        from fence
-       join public.sync_stage s on s.run_id = fence.id and s.side = 'a'
+       join public.sync_stage s
+         on s.run_id = fence.id and s.epoch = fence.epoch and s.side = 'a'
        left join public.integration_crosswalk cw
          on cw.pair = fence.pair and cw.a_id = s.record_id::uuid and cw.link_state <> 'keep_apart'
      ),
      b as materialized (
        select s.natural_key, s.record_id, cw.id is null as free
        from fence
-       join public.sync_stage s on s.run_id = fence.id and s.side = 'b'
+       join public.sync_stage s
+         on s.run_id = fence.id and s.epoch = fence.epoch and s.side = 'b'
        left join public.integration_crosswalk cw
          on cw.pair = fence.pair and cw.b_id = s.record_id and cw.link_state <> 'keep_apart'
      ),
@@ -310,7 +313,7 @@ export async function snapshotBatch(
        order by cw.id
        limit $7
      ),
-     scope as (select walk.* from walk, fence),
+     scope as (select walk.*, fence.epoch from walk, fence),
      joined as materialized (
        select scope.*, a.doc as a, a.token as a_token, b.doc as b, b.token as b_token,
          case
@@ -323,11 +326,13 @@ export async function snapshotBatch(
        from scope
        left join lateral (
          select s.doc, s.token from public.sync_stage s
-         where s.run_id = $1 and s.side = 'a' and s.record_id = scope.a_id limit 1
+         where s.run_id = $1 and s.epoch = scope.epoch and s.side = 'a'
+           and s.record_id = scope.a_id limit 1
        ) a on true
        left join lateral (
          select s.doc, s.token from public.sync_stage s
-         where s.run_id = $1 and s.side = 'b' and s.record_id = scope.b_id limit 1
+         where s.run_id = $1 and s.epoch = scope.epoch and s.side = 'b'
+           and s.record_id = scope.b_id limit 1
        ) b on true
      ),
      written as (

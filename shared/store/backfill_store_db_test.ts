@@ -468,7 +468,7 @@ Deno.test("clearStage() frees the stages of ended runs, and of no unfinished one
   assert(other.outcome === "acquired");
   await stage(db.pool, other.run, "b", [{ id: "c1", key: "acme" }]);
   await db.pool.query(
-    `insert into public.sync_stage values (gen_random_uuid(), 'a', 'x', 'x', '{}', 'x')`,
+    `insert into public.sync_stage values (gen_random_uuid(), 1, 'a', 'x', 'x', '{}', 'x')`,
   );
   await clearStage(db.pool, db.run);
   assertEquals(await db.pool.query(`select record_id from public.sync_stage`), [{

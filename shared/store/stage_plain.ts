@@ -14,17 +14,19 @@ import type { LocalRecord, LocalTable } from "./local_table.ts";
 import { literal, plainSql } from "./plain_sql.ts";
 import type { Run } from "./run.ts";
 
-const FENCE = `select r.id from public.sync_runs r
-  where r.id = $1 and r.fencing = $2 and r.status = 'running'
-  for update`;
+// Without a lock on the run, so that both sides are staged at once. A worker that
+// loses its lease meanwhile leaves rows that were true when it read them, and
+// after a restart of the enumeration they are of an epoch that nobody joins.
+const FENCE = `select r.id, r.epoch from public.sync_runs r
+  where r.id = $1 and r.fencing = $2 and r.status = 'running'`;
 
 function insertPlain(side: "a" | "b", token: string): string {
-  return `insert into public.sync_stage (run_id, side, record_id, natural_key, doc, token)
-    select distinct on (read.id collate "C") fence.id, '${side}', read.id, read.key, read.canonical, ${token}
+  return `insert into public.sync_stage (run_id, epoch, side, record_id, natural_key, doc, token)
+    select distinct on (read.id collate "C") fence.id, fence.epoch, '${side}', read.id, read.key, read.canonical, ${token}
     from fence, read
     where read.plain
     order by read.id collate "C"
-    on conflict (run_id, side, record_id) do update
+    on conflict (run_id, epoch, side, record_id) do update
       set natural_key = excluded.natural_key, doc = excluded.doc, token = excluded.token`;
 }
 

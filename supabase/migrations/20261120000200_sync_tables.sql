@@ -137,13 +137,15 @@ create index sync_findings_run_id_idx on public.sync_findings (run_id, kind);
 -- table, and a run that did not notice would report every record as missing.
 create table public.sync_stage (
   run_id uuid not null,
+  -- Of the enumeration: what a worker of an older one still stages is never joined.
+  epoch integer not null,
   side "char" not null
     constraint sync_stage_side_known check (side in ('a', 'b')),
   record_id text collate "C" not null,
   natural_key text collate "C" not null,
   doc jsonb not null,
   token text not null,
-  primary key (run_id, side, record_id)
+  primary key (run_id, epoch, side, record_id)
 );
 
 -- Conflicts, log, queue, intents --------------------------------------------

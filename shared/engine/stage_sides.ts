@@ -1,0 +1,214 @@
+import type { Page } from "../connectors/connector.ts";
+import type { Json } from "../merge/json.ts";
+import { countLinked, stagePage } from "../store/backfill_store.ts";
+import { isDataError } from "../store/is_data_error.ts";
+import type { LocalTable } from "../store/local_table.ts";
+import type { Run } from "../store/run.ts";
+import { stagePlainLocal, stagePlainRemote } from "../store/stage_plain.ts";
+import { checkRemoteSchema } from "./open_sides.ts";
+import { RemoteEmptyError } from "./remote_empty_error.ts";
+import type { Slice } from "./slice.ts";
+import { type StageText, stageText } from "./stage_text.ts";
+import type { StopReason } from "./stop_reason.ts";
+
+const LOCAL_PAGE_RECORDS = 1000;
+
+/** A page of either side, of which the database has staged what it could. */
+interface StagePage {
+  /** The records it left. */
+  readonly left: StageText;
+  /** Ids of records that could not even be decoded. */
+  readonly undecodable: readonly string[];
+  readonly seen: number;
+  /** Where the next page starts; null after the last. */
+  readonly next: string | null;
+}
+
+/** How far one side is: where its next page starts, or that there is none. */
+interface SideCursor {
+  readonly next: string | null;
+  readonly done: boolean;
+}
+
+interface Step {
+  readonly slice: Slice;
+  readonly run: Run;
+  readonly seen: { a: number; b: number };
+}
+
+function sideCursor(run: Run, side: "a" | "b"): SideCursor {
+  const stored = run.cursor[side];
+  if (typeof stored !== "object" || stored === null || Array.isArray(stored)) {
+    return { next: null, done: false };
+  }
+  const { next, done } = stored;
+  return { next: typeof next === "string" ? next : null, done: done === true };
+}
+
+function count(n: number): string {
+  return String(n).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+async function commitPage(step: Step, side: "a" | "b", page: StagePage): Promise<void> {
+  const { slice, run, seen } = step;
+  const { pool, pair, log } = slice.deps;
+  for (const { id, field } of page.left.unreadable) {
+    log("warn", "unreadable_record", { runId: run.id, side, id, field });
+  }
+  seen[side] += page.seen;
+  const cursor: { [name: string]: Json } = {
+    fingerprint: pair.fingerprint,
+    [side]: { next: page.next, done: page.next === null },
+  };
+  slice.committed(
+    await stagePage(pool, run, {
+      side,
+      records: page.left.text,
+      unreadable: [...page.left.unreadable.map(({ id }) => id), ...page.undecodable],
+      seen: page.seen,
+      requests: slice.takeRequests(),
+      cursor,
+      phase: `Reading both sides: ${count(seen.b)} remote and ${
+        count(seen.a)
+      } local records so far`,
+    }),
+  );
+}
+
+/**
+ * Reads pages one ahead: while the database stores a page, the next one is on
+ * its way. The cursor stored with a page is where the one after it starts, so a
+ * page that was fetched and not stored is fetched again.
+ */
+async function readAhead(
+  slice: Slice,
+  start: string | null,
+  read: (from: string | null) => Promise<StagePage>,
+  commit: (page: StagePage) => Promise<void>,
+): Promise<StopReason | null> {
+  let pending: Promise<StagePage> | null = read(start);
+  while (pending !== null) {
+    const page: StagePage = await pending;
+    const stop = page.next === null ? null : slice.stopReason();
+    const ahead = page.next === null || stop !== null ? null : read(page.next);
+    pending = ahead;
+    // It may fail while the commit is under way; unheard by then, it would end the process.
+    ahead?.catch(() => {});
+    try {
+      await commit(page);
+    } catch (error) {
+      // Nothing of this worker may still be under way once it has failed.
+      await ahead?.catch(() => {});
+      throw error;
+    }
+    if (stop !== null) return stop;
+  }
+  return null;
+}
+
+/**
+ * Reads a page of the remote. The database stages the records that are canonical
+ * as they stand; the page holds those it left.
+ */
+async function readRemotePage(
+  { slice, run }: Step,
+  cursor: string,
+): Promise<{ readonly page: Page; readonly staged: number }> {
+  const { pool, pair, log } = slice.deps;
+  const { connector } = pair.remote;
+  const raw = await connector.fetchPage(slice.remote, cursor);
+  try {
+    const { projection } = connector.spec;
+    const read = await stagePlainRemote(pool, run, pair.rules, projection, raw.answer, raw.watch);
+    return { page: connector.readRest(cursor, read), staged: read.staged };
+  } catch (error) {
+    if (!isDataError(error)) throw error;
+    // One character that PostgreSQL cannot hold spoils the page for it. Asked
+    // for again, the page is taken apart here, and only that record is left out.
+    log("warn", "page_read_again", { runId: run.id });
+  }
+  return { page: await connector.list(slice.remote, cursor), staged: 0 };
+}
+
+/** Where the remote list goes on; null after its end. */
+async function remoteStart(slice: Slice, run: Run): Promise<string | null> {
+  const { next, done } = sideCursor(run, "b");
+  if (done || next !== null) return next;
+  const { pair } = slice.deps;
+  const schema = await pair.remote.connector.describe(slice.remote);
+  checkRemoteSchema(pair, schema);
+  return schema.start;
+}
+
+async function stageRemote(step: Step, start: string): Promise<StopReason | null> {
+  const { slice, run, seen } = step;
+  const { pool, pair, log } = slice.deps;
+
+  async function read(from: string | null): Promise<StagePage> {
+    const { page, staged } = await readRemotePage(step, from ?? start);
+    for (const { reason } of page.unreadable) {
+      log("warn", "unreadable_record", { runId: run.id, side: "b", reason });
+    }
+    return {
+      left: stageText(page.records, "remote", pair.rules),
+      undecodable: page.unreadable.map(({ id }) => id ?? "unknown"),
+      seen: staged + page.records.length + page.unreadable.length,
+      next: page.next,
+    };
+  }
+
+  return await readAhead(slice, start, read, async (page) => {
+    if (page.next === null && seen.b + page.seen === 0) {
+      const linked = await countLinked(pool, pair.name);
+      if (linked > 0) throw new RemoteEmptyError(linked);
+    }
+    await commitPage(step, "b", page);
+  });
+}
+
+async function stageLocal(step: Step, table: LocalTable): Promise<StopReason | null> {
+  const { slice, run } = step;
+  const { pool, pair } = slice.deps;
+  const { next, done } = sideCursor(run, "a");
+  if (done) return null;
+
+  async function read(after: string | null): Promise<StagePage> {
+    const page = await stagePlainLocal(pool, run, pair.rules, table, after, LOCAL_PAGE_RECORDS);
+    const seen = page.staged + page.rest.length;
+    return {
+      left: stageText(page.rest, "local", pair.rules),
+      undecodable: [],
+      seen,
+      next: seen < LOCAL_PAGE_RECORDS ? null : page.last,
+    };
+  }
+
+  return await readAhead(slice, next, read, (page) => commitPage(step, "a", page));
+}
+
+/**
+ * Stages both sides, each from where it was left and both at once: the database
+ * works on one while the other is on its way.
+ *
+ * @returns Why it stopped before the end, or null.
+ */
+export async function stageSides(
+  slice: Slice,
+  run: Run,
+  table: LocalTable,
+): Promise<StopReason | null> {
+  const { localRead = 0, remoteListed = 0 } = run.counters;
+  const step: Step = { slice, run, seen: { a: localRead, b: remoteListed } };
+  // Before anything is read: this is where a refused key or a wrong name shows.
+  const start = await remoteStart(slice, run);
+  const ends = await Promise.allSettled([
+    start === null ? null : stageRemote(step, start),
+    stageLocal(step, table),
+  ]);
+  let stop: StopReason | null = null;
+  for (const end of ends) {
+    if (end.status === "rejected") throw end.reason;
+    stop ??= end.value;
+  }
+  return stop;
+}
