@@ -70,6 +70,23 @@ export interface RawPage {
   readonly answer: Uint8Array;
   /** Ids of records whose presence on the page decides what comes after it. */
   readonly watch: readonly string[];
+  /** The page after it, on its way already. */
+  readonly ahead: FetchAhead | null;
+}
+
+/** A page that was asked for before anybody knew for certain that it comes next. */
+export interface FetchAhead {
+  /** What was asked for; it is used only if that is asked for next. */
+  readonly request: string;
+  readonly answer: Promise<Uint8Array>;
+}
+
+/** How a page is fetched. */
+export interface FetchOptions {
+  /** The page before, which may have this one on its way. */
+  readonly previous: RawPage | null;
+  /** Whether to send for the page after this one as well. */
+  readonly ahead: boolean;
 }
 
 /** What somebody else read of a {@linkcode RawPage}, by the connector's projection. */
@@ -161,7 +178,7 @@ export interface Connector {
   /** Reads one page, the largest the remote gives. `cursor` is {@linkcode RemoteSchema.start} or the last page's `next`. */
   list(context: ConnectorContext, cursor: string): Promise<Page>;
   /** Fetches the page that {@linkcode Connector.list} would read. */
-  fetchPage(context: ConnectorContext, cursor: string): Promise<RawPage>;
+  fetchPage(context: ConnectorContext, cursor: string, options: FetchOptions): Promise<RawPage>;
   /** Reads what was left of a fetched page, and where the next one starts. */
   readRest(cursor: string, rest: RawPageRest): Page;
   /** Reads records by id, batched; null where there is none. Same order and length as `ids`. */

@@ -1,7 +1,7 @@
 /** A timer that calls again and again until it is cancelled. */
 export type Every = (ms: number, call: () => void) => () => void;
 
-const TICK_MS = 10;
+const TICK_MS = 25;
 
 /**
  * Estimates the CPU time of this isolate by how late a timer comes.

@@ -1,4 +1,4 @@
-import type { Page } from "../connectors/connector.ts";
+import type { Page, RawPage } from "../connectors/connector.ts";
 import type { Json } from "../merge/json.ts";
 import { countLinked, stagePage } from "../store/backfill_store.ts";
 import { isDataError } from "../store/is_data_error.ts";
@@ -113,10 +113,10 @@ async function readAhead(
 async function readRemotePage(
   { slice, run }: Step,
   cursor: string,
+  raw: RawPage,
 ): Promise<{ readonly page: Page; readonly staged: number }> {
   const { pool, pair, log } = slice.deps;
   const { connector } = pair.remote;
-  const raw = await connector.fetchPage(slice.remote, cursor);
   try {
     const { projection } = connector.spec;
     const read = await stagePlainRemote(pool, run, pair.rules, projection, raw.answer, raw.watch);
@@ -144,8 +144,15 @@ async function stageRemote(step: Step, start: string): Promise<StopReason | null
   const { slice, run, seen } = step;
   const { pool, pair, log } = slice.deps;
 
+  let raw: RawPage | null = null;
+
   async function read(from: string | null): Promise<StagePage> {
-    const { page, staged } = await readRemotePage(step, from ?? start);
+    const cursor = from ?? start;
+    // Sent for while the database reads this one; a slice that stops in between
+    // has asked for one page too many.
+    const ahead = slice.stopReason() === null;
+    raw = await pair.remote.connector.fetchPage(slice.remote, cursor, { previous: raw, ahead });
+    const { page, staged } = await readRemotePage(step, cursor, raw);
     for (const { reason } of page.unreadable) {
       log("warn", "unreadable_record", { runId: run.id, side: "b", reason });
     }

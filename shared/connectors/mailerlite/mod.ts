@@ -26,8 +26,8 @@ const connector: Connector = {
   spec: SUBSCRIBERS,
   describe: async (context) => await describeAccount(new MailerLiteClient(context)),
   list: async (context, cursor) => await listSubscribers(new MailerLiteClient(context), cursor),
-  fetchPage: async (context, cursor) =>
-    await fetchSubscribers(new MailerLiteClient(context), cursor),
+  fetchPage: async (context, cursor, options) =>
+    await fetchSubscribers(new MailerLiteClient(context), cursor, options),
   readRest: readSubscribersRest,
   get: async (context, ids) => await getSubscribers(new MailerLiteClient(context), ids),
   find: async (context, keys) => await findSubscribers(new MailerLiteClient(context), keys),
