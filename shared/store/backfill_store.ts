@@ -9,6 +9,7 @@ import type { Json } from "../merge/json.ts";
 import type { Database } from "./database.ts";
 import { LeaseLostError } from "./lease_lost_error.ts";
 import { type Run, RUN_JSON } from "./run.ts";
+import { token } from "./token.ts";
 
 /** One page of either side. */
 export interface StagedPage {
@@ -58,7 +59,7 @@ export async function stagePage(
      staged as (
        insert into public.sync_stage (run_id, epoch, side, record_id, natural_key, doc, token)
        select fence.id, fence.epoch, $3::"char", s.r ->> 0, s.r ->> 1, s.r -> 2,
-         coalesce(s.r ->> 3, md5((s.r -> 2)::text))
+         coalesce(s.r ->> 3, ${token("s.r -> 2")})
        from fence, jsonb_array_elements($4::jsonb) as s (r)
        on conflict (run_id, epoch, side, record_id) do update
          set natural_key = excluded.natural_key, doc = excluded.doc, token = excluded.token

@@ -1,6 +1,7 @@
 import type { Doc } from "../merge/json.ts";
 import type { Database } from "./database.ts";
 import { literal } from "./plain_sql.ts";
+import { token } from "./token.ts";
 
 /** Where side A's records stand. */
 export interface LocalTableName {
@@ -173,7 +174,7 @@ export class LocalTable {
     const rows = await database.query<{ page: string }>(
       `with page as (select r.id, r.doc from (${this.select}) r ${after} order by r.id limit $1)
        select coalesce(
-         json_agg(json_build_object('id', id, 'token', md5(doc::text), 'doc', doc) order by id),
+         json_agg(json_build_object('id', id, 'token', ${token("doc")}, 'doc', doc) order by id),
          '[]')::text as page
        from page`,
       afterId === null ? [limit] : [limit, afterId],

@@ -13,6 +13,7 @@ import { LeaseLostError } from "./lease_lost_error.ts";
 import type { LocalRecord, LocalTable } from "./local_table.ts";
 import { literal, plainSql } from "./plain_sql.ts";
 import type { Run } from "./run.ts";
+import { token } from "./token.ts";
 
 // Without a lock on the run, so that both sides are staged at once. A worker that
 // loses its lease meanwhile leaves rows that were true when it read them, and
@@ -20,12 +21,17 @@ import type { Run } from "./run.ts";
 const FENCE = `select r.id, r.epoch from public.sync_runs r
   where r.id = $1 and r.fencing = $2 and r.status = 'running'`;
 
-function insertPlain(side: "a" | "b", token: string): string {
+// A primary key is there once; a remote may show a record twice on a page, and
+// one statement cannot write the same row twice.
+function insertPlain(side: "a" | "b", doc: string): string {
+  const unique = side === "a" ? "" : `distinct on (read.id collate "C")`;
   return `insert into public.sync_stage (run_id, epoch, side, record_id, natural_key, doc, token)
-    select distinct on (read.id collate "C") fence.id, fence.epoch, '${side}', read.id, read.key, read.canonical, ${token}
+    select ${unique} fence.id, fence.epoch, '${side}', read.id, read.key, read.canonical, ${
+    token(doc)
+  }
     from fence, read
     where read.plain
-    order by read.id collate "C"
+    ${side === "a" ? "" : `order by read.id collate "C"`}
     on conflict (run_id, epoch, side, record_id) do update
       set natural_key = excluded.natural_key, doc = excluded.doc, token = excluded.token`;
 }
@@ -81,7 +87,7 @@ export async function stagePlainRemote(
        from answer cross join jsonb_array_elements(answer.body #> ${rowsPath}) r
        ${sql.values}
      ),
-     staged as (${insertPlain("b", "md5(read.canonical::text)")})
+     staged as (${insertPlain("b", "read.canonical")})
      select exists (select 1 from fence) as held,
        (select count(*)::integer from read where plain) as staged,
        (select body #- ${rowsPath} from answer) as envelope,
@@ -121,12 +127,12 @@ export async function stagePlainLocal(
          ${sql.isPlain} as plain
        from page r ${sql.values}
      ),
-     staged as (${insertPlain("a", "md5(read.doc::text)")})
+     staged as (${insertPlain("a", "read.doc")})
      select exists (select 1 from fence) as held,
        (select count(*)::integer from read where plain) as staged,
        (select max(id) from read) as last,
        (select coalesce(jsonb_agg(
-          jsonb_build_object('id', id, 'token', md5(doc::text), 'doc', doc)), '[]')
+          jsonb_build_object('id', id, 'token', ${token("doc")}, 'doc', doc)), '[]')
         from read where not plain) as rest`,
     afterId === null ? [run.id, run.fencing, limit] : [run.id, run.fencing, limit, afterId],
   );
