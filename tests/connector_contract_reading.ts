@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { RemoteRecord } from "../shared/connectors/connector.ts";
+import type { RawPage, RemoteRecord } from "../shared/connectors/connector.ts";
 import { RemoteError } from "../shared/connectors/remote_error.ts";
 import {
   type ContractCase,
@@ -52,6 +52,34 @@ export const readingCases: readonly ContractCase[] = [
       const { records } = await enumerate(world);
       assertEquals(new Set(records.map(({ id }) => id)).size, MANY);
       assertHolds(world, records);
+    },
+  },
+  {
+    about: "list",
+    name: "fetched raw, with the next page on its way or not, the list is the same",
+    run: async (make) => {
+      const world = make(someRecords(MANY));
+      const { connector, context } = world;
+      const { records, cursors } = await enumerate(world);
+      for (const ahead of [false, true]) {
+        const read: RemoteRecord[] = [];
+        const places: string[] = [];
+        let previous: RawPage | null = null;
+        let cursor: string | null = (await connector.describe(context)).start;
+        while (cursor !== null) {
+          places.push(cursor);
+          const raw: RawPage = await connector.fetchPage(context, cursor, { previous, ahead });
+          const envelope = JSON.parse(new TextDecoder().decode(raw.answer));
+          const rows = connector.spec.projection.rows.reduce((at, key) => at[key], envelope);
+          const page = connector.readRest(cursor, { envelope, rows, watched: [] });
+          assertEquals(page.unreadable, []);
+          read.push(...page.records);
+          previous = raw;
+          cursor = page.next;
+        }
+        assertEquals(read, records);
+        assertEquals(places, cursors);
+      }
     },
   },
   {
