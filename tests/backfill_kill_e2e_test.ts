@@ -18,12 +18,15 @@ interface Row {
   readonly status: string;
   readonly slices: number;
   readonly step: string | null;
+  readonly localDone: string | null;
   readonly counters: Readonly<Record<string, number>>;
 }
 
 async function onlyRun(world: BackfillStack): Promise<Row> {
   const rows = await world.pool.query<Row>(
-    `select id, status, slices, cursor ->> 'step' as step, counters from public.sync_runs`,
+    `select id, status, slices, cursor ->> 'step' as step,
+       cursor -> 'a' ->> 'done' as "localDone", counters
+     from public.sync_runs`,
   );
   assert(rows.length === 1 && rows[0] !== undefined, `${rows.length} runs`);
   return rows[0];
@@ -104,7 +107,8 @@ Deno.test("a backfill whose process is killed is finished by the next caller", a
       "the orphaned statement has ended",
       async () => (await onlyRun(world)).counters["localRead"] === 2_000 ? true : undefined,
     );
-    assertEquals((await onlyRun(world)).step, "local");
+    const { step, localDone } = await onlyRun(world);
+    assertEquals([step, localDone], [null, "false"]);
 
     await sentAway(world, runId);
     await world.pool.query(

@@ -146,8 +146,8 @@ const ONE_ROW_EACH = `
   insert into public.sync_runs (id, function, pair, status, requested_by)
     values (md5('run')::uuid, 'backfill-sync', 'p', 'running', 'test');
   insert into public.sync_findings (run_id, kind) values (md5('run')::uuid, 'drift');
-  insert into public.sync_stage (run_id, side, record_id, natural_key, doc, token)
-    values (md5('run')::uuid, 'a', '1', '', '{}', '');
+  insert into public.sync_stage (run_id, epoch, side, record_id, natural_key, doc, token)
+    values (md5('run')::uuid, 1, 'a', '1', '', '{}', '');
   insert into public.sync_conflicts (pair, record_key, field, reason) values ('p', '1', 'city', 'r');
   insert into public.sync_log (pair, side, action, rule, applied) values ('p', 'a', 'set', 'r', true);
   insert into public.sync_queue (pair, side, record_id, reason) values ('p', 'a', '1', 'r');

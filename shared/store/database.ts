@@ -25,6 +25,8 @@ export interface DatabaseOptions {
   readonly statementTimeoutMs?: number;
 }
 
+function ignore(): void {}
+
 /**
  * Opens a pool. Connects on first use.
  *
@@ -42,13 +44,15 @@ export function openDatabase(options: DatabaseOptions): DatabasePool {
     query_timeout: options.statementTimeoutMs ?? 120_000,
   });
   // An idle connection that the server closes emits here; unheard, it would end the process.
-  pool.on("error", () => {});
+  pool.on("error", ignore);
   return {
     async query<Row>(sql: string, parameters: readonly unknown[] = []) {
       return (await pool.query(sql, [...parameters])).rows as Row[];
     },
     async transaction(work) {
       const client = await pool.connect();
+      // As above, for a connection that is in use: the statement under way fails, which is enough.
+      client.on("error", ignore);
       let broken: Error | undefined;
       try {
         await client.query("begin");
@@ -66,6 +70,7 @@ export function openDatabase(options: DatabaseOptions): DatabasePool {
         });
         throw error;
       } finally {
+        client.off("error", ignore);
         client.release(broken);
       }
     },

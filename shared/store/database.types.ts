@@ -195,14 +195,14 @@ isOneToOne: false
                   ]
                 },"sync_stage": {
                   Row: {
-                    "doc": NonNullable<Json>,"natural_key": string,"record_id": string,"run_id": string,"side": unknown,"token": string
+                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"record_id": string,"run_id": string,"side": unknown,"token": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "doc": NonNullable<Json>,"natural_key": string,"record_id": string,"run_id": string,"side": unknown,"token": string
+                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"record_id": string,"run_id": string,"side": unknown,"token": string
                   }
                   Update: {
-                    "doc"?: NonNullable<Json>,"natural_key"?: string,"record_id"?: string,"run_id"?: string,"side"?: unknown,"token"?: string
+                    "doc"?: NonNullable<Json>,"epoch"?: number,"natural_key"?: string,"record_id"?: string,"run_id"?: string,"side"?: unknown,"token"?: string
                   }
                   Relationships: [
                     
