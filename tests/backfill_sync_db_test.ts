@@ -7,6 +7,7 @@ import { backfillSync } from "../shared/http/backfill_sync.ts";
 import type { Runtime } from "../shared/http/runtime.ts";
 import type { DatabasePool } from "../shared/store/database.ts";
 import config from "../sync.config.ts";
+import type { AnswerBody } from "./lib/answer_body.ts";
 import { endState, forgetRuns } from "./lib/end_state.ts";
 import { functionHarness, functionRequest, type Harness } from "./lib/function_harness.ts";
 
@@ -15,30 +16,9 @@ const people = samplePeople(SIZE);
 // Small pages, so that a few hundred people take many requests.
 const SMALL_PAGES = { switches: { subscribersPageMax: "clamp_100" } } as const;
 
-/** What any answer may hold; a test looks at what its answer has. */
-interface Body {
-  readonly ok: boolean;
-  readonly status: string;
-  readonly stopReason: string;
-  readonly phase: string;
-  readonly runId: string;
-  readonly slices: number;
-  readonly errors: number;
-  readonly totalBatches: number;
-  readonly counters: { readonly [name: string]: number };
-  readonly code: string;
-  readonly details: {
-    readonly runId: string;
-    readonly reason: string;
-    readonly variable: string;
-    readonly issues: readonly { readonly path: string }[];
-    readonly fields: readonly { readonly path: string }[];
-  };
-}
-
 interface Answer {
   readonly status: number;
-  readonly body: Body;
+  readonly body: AnswerBody;
   readonly headers: Headers;
 }
 

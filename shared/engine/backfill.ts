@@ -14,15 +14,9 @@
  * @module
  */
 import { RemoteError } from "../connectors/remote_error.ts";
-import {
-  clearStage,
-  linkUniqueKeys,
-  planSnapshots,
-  restartEpoch,
-  snapshotBatch,
-  type SnapshotWalk,
-} from "../store/backfill_store.ts";
+import { clearStage, linkUniqueKeys, restartEpoch } from "../store/backfill_store.ts";
 import type { Run } from "../store/run.ts";
+import { planSnapshots, snapshotBatch, type SnapshotWalk } from "../store/snapshot_store.ts";
 import { openLocalTable } from "./open_sides.ts";
 import { runSlice, type Slice, type SliceDeps, type WorkEnd } from "./slice.ts";
 import { stageSides } from "./stage_sides.ts";

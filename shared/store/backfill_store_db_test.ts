@@ -5,16 +5,14 @@ import {
   clearStage,
   countPending,
   linkUniqueKeys,
-  planSnapshots,
   restartEpoch,
-  snapshotBatch,
-  type SnapshotWalk,
   stagePage,
 } from "./backfill_store.ts";
 import { type DatabasePool, openDatabase } from "./database.ts";
 import { LeaseLostError } from "./lease_lost_error.ts";
 import type { Run } from "./run.ts";
 import { acquireRun, latestRun } from "./runs.ts";
+import { planSnapshots, snapshotBatch, type SnapshotWalk } from "./snapshot_store.ts";
 
 interface Pairing {
   a_id: string;

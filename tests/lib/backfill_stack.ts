@@ -1,4 +1,5 @@
 /** backfill-sync in its own process behind the gateway, with people on both sides. */
+import type { AnswerBody } from "./answer_body.ts";
 import { createClient, FunctionsHttpError, type SupabaseClient } from "@supabase/supabase-js";
 import { loadClients } from "../../scripts/sample/load_clients.ts";
 import type { SamplePeople } from "../../scripts/sample/sample_people.ts";
@@ -15,8 +16,7 @@ export type Client = SupabaseClient<Schema>;
 /** What a function answered. */
 export interface Answer {
   readonly status: number;
-  // deno-lint-ignore no-explicit-any
-  readonly body: any;
+  readonly body: AnswerBody;
 }
 
 /** A running stack with a function to call. */
