@@ -85,11 +85,14 @@ async function readAhead(
   start: string | null,
   read: (from: string | null) => Promise<StagePage>,
   commit: (page: StagePage) => Promise<void>,
+  isOnItsWay: () => boolean = () => false,
 ): Promise<StopReason | null> {
   let pending: Promise<StagePage> | null = read(start);
   while (pending !== null) {
     const page: StagePage = await pending;
-    const stop = page.next === null ? null : slice.stopReason();
+    let stop = page.next === null ? null : slice.stopReason();
+    // A page that was sent for already has cost its request: it is taken before stopping.
+    if (stop !== "shutdown" && isOnItsWay()) stop = null;
     const ahead = page.next === null || stop !== null ? null : read(page.next);
     pending = ahead;
     // It may fail while the commit is under way; unheard by then, it would end the process.
@@ -148,8 +151,7 @@ async function stageRemote(step: Step, start: string): Promise<StopReason | null
 
   async function read(from: string | null): Promise<StagePage> {
     const cursor = from ?? start;
-    // Sent for while the database reads this one; a slice that stops in between
-    // has asked for one page too many.
+    // Sent for while the database reads this one.
     const ahead = slice.stopReason() === null;
     raw = await pair.remote.connector.fetchPage(slice.remote, cursor, { previous: raw, ahead });
     const { page, staged } = await readRemotePage(step, cursor, raw);
@@ -164,13 +166,16 @@ async function stageRemote(step: Step, start: string): Promise<StopReason | null
     };
   }
 
-  return await readAhead(slice, start, read, async (page) => {
+  async function commit(page: StagePage): Promise<void> {
     if (page.next === null && seen.b + page.seen === 0) {
       const linked = await countLinked(pool, pair.name);
       if (linked > 0) throw new RemoteEmptyError(linked);
     }
     await commitPage(step, "b", page);
-  });
+  }
+
+  const isOnItsWay = () => raw !== null && raw.ahead !== null;
+  return await readAhead(slice, start, read, commit, isOnItsWay);
 }
 
 async function stageLocal(step: Step, table: LocalTable): Promise<StopReason | null> {
