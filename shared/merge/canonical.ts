@@ -139,7 +139,12 @@ function canonicalSet(
   return present;
 }
 
-function canonicalField(
+/**
+ * Brings the value of one mapped field into canonical form.
+ *
+ * @throws {UnreadableValueError} If it cannot be of the field's type.
+ */
+export function canonicalField(
   value: Json | undefined,
   rule: FieldRule,
   name: string,

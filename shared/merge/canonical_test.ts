@@ -40,7 +40,7 @@ const RULES: PairRules = {
   onNewLocal: "create",
   onLocalDelete: "unlink",
   onRemoteMissing: "mark",
-  limits: { deletes: LIMIT, unsubscribes: LIMIT, blanks: LIMIT },
+  limits: { deletes: LIMIT, unsubscribes: LIMIT, blanks: LIMIT, updates: LIMIT },
 };
 
 Deno.test("canonicalValue() refuses what is not of the type and names the field only", () => {

@@ -57,12 +57,13 @@ export interface PairRules {
   readonly fields: Readonly<Record<string, FieldRule>>;
   readonly onNewRemote: "create" | "ignore";
   readonly onNewLocal: "create" | "ignore";
-  readonly onLocalDelete: "unlink" | "unsubscribe" | "delete";
+  readonly onLocalDelete: "mark" | "unlink" | "unsubscribe" | "delete";
   readonly onRemoteMissing: "mark" | "unlink" | "delete";
   readonly limits: {
     readonly deletes: ChangeLimit;
     readonly unsubscribes: ChangeLimit;
     readonly blanks: ChangeLimit;
+    readonly updates: ChangeLimit;
   };
 }
 

@@ -1,0 +1,26 @@
+import type { Json } from "./json.ts";
+
+// From the least strict to the strictest. A bounce is about an address, an
+// unsubscription is a person's word, a complaint is the loudest form of it.
+const FORBIDDING = ["bounced", "unsubscribed", "complained"] as const;
+
+/** A consent word that forbids writing to the person. */
+export type ForbiddingStatus = (typeof FORBIDDING)[number];
+
+/** Tells whether a consent word forbids writing to the person. */
+export function isForbidding(status: Json | undefined): status is ForbiddingStatus {
+  return FORBIDDING.some((word) => word === status);
+}
+
+/** Tells whether one word forbids more strictly: `bounced` < `unsubscribed` < `complained`. */
+export function isStricter(status: ForbiddingStatus, than: ForbiddingStatus): boolean {
+  return FORBIDDING.indexOf(status) > FORBIDDING.indexOf(than);
+}
+
+/**
+ * Tells whether a person with this consent may be created at the remote. `none`
+ * is not enough: a created person can be written to, and was never asked.
+ */
+export function mayBeCreated(status: Json | undefined): status is "subscribed" | "pending" {
+  return status === "subscribed" || status === "pending";
+}
