@@ -1,15 +1,11 @@
 import type { Doc } from "../merge/json.ts";
 import type { Database } from "./database.ts";
+import { identifier } from "./identifier.ts";
+import { type LocalCatalogue, type LocalTableName, readCatalogue } from "./local_catalogue.ts";
 import { literal } from "./plain_sql.ts";
 import { token } from "./token.ts";
 
-/** Where side A's records stand. */
-export interface LocalTableName {
-  readonly schema: string;
-  readonly table: string;
-  /** The uuid primary key column. */
-  readonly id: string;
-}
+export type { LocalTableName } from "./local_catalogue.ts";
 
 /** A mapped path that the table does not have. */
 export interface MissingColumn {
@@ -25,51 +21,106 @@ export interface LocalRecord {
   readonly doc: Doc;
 }
 
-interface Catalogue {
-  readonly columns: Readonly<Record<string, string>>;
-  readonly references: Readonly<
-    Record<
-      string,
-      { schema: string; table: string; key: string; columns: readonly string[] }
-    >
-  >;
+/** A foreign key that mapped paths reach through. */
+export interface LocalReference {
+  /** What paths call it: `partner` in `partner.name`. */
+  readonly head: string;
+  /** The foreign key column: `partner_id`. */
+  readonly column: string;
+  /** The table it points at, as SQL names it. */
+  readonly source: string;
+  /** The column of that table it points at. */
+  readonly key: string;
+  readonly keyType: string;
 }
 
-async function readCatalogue(
-  database: Database,
+/** Where the value of a mapped path stands. */
+export interface LocalPlace {
+  readonly column: string;
+  /** Its SQL type, without a length. */
+  readonly type: string;
+  /** Only the database gives it a value. */
+  readonly readOnly: boolean;
+  /** null for a column of the table itself. */
+  readonly reference: LocalReference | null;
+}
+
+interface Mapping {
+  readonly places: Map<string, LocalPlace>;
+  readonly references: Map<string, LocalReference>;
+}
+
+function sourceOf(name: { readonly schema: string; readonly table: string }): string {
+  return `${identifier(name.schema)}.${identifier(name.table)}`;
+}
+
+function mapPaths(
+  catalogue: LocalCatalogue,
   name: LocalTableName,
-): Promise<Catalogue | null> {
-  const rows = await database.query<Catalogue>(
-    `with me as (
-       select t.oid
-       from pg_catalog.pg_class t
-       join pg_catalog.pg_namespace n on n.oid = t.relnamespace
-       where n.nspname = $1 and t.relname = $2 and t.relkind in ('r', 'p', 'v', 'm', 'f')
-     )
-     select
-       (select jsonb_object_agg(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))
-        from pg_catalog.pg_attribute a
-        where a.attrelid = me.oid and a.attnum > 0 and not a.attisdropped) as columns,
-       (select coalesce(jsonb_object_agg(a.attname, jsonb_build_object(
-          'schema', fn.nspname, 'table', f.relname, 'key', fa.attname,
-          'columns', (select jsonb_agg(x.attname) from pg_catalog.pg_attribute x
-                      where x.attrelid = f.oid and x.attnum > 0 and not x.attisdropped))), '{}')
-        from pg_catalog.pg_constraint c
-        join pg_catalog.pg_class f on f.oid = c.confrelid
-        join pg_catalog.pg_namespace fn on fn.oid = f.relnamespace
-        join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
-        join pg_catalog.pg_attribute fa on fa.attrelid = c.confrelid and fa.attnum = c.confkey[1]
-        where c.conrelid = me.oid and c.contype = 'f' and cardinality(c.conkey) = 1) as references
-     from me`,
-    [name.schema, name.table],
-  );
-  return rows[0] ?? null;
+  paths: readonly string[],
+): Mapping | { missing: MissingColumn[] } {
+  const missing: MissingColumn[] = [];
+  if (catalogue.columns[name.id]?.type !== "pg_catalog.uuid") {
+    missing.push({
+      path: name.id,
+      message: `'${name.table}.${name.id}' must be a uuid column`,
+    });
+  }
+  const places = new Map<string, LocalPlace>();
+  const references = new Map<string, LocalReference>();
+  for (const path of paths) {
+    const [head = "", column] = path.split(".");
+    if (column === undefined) {
+      const own = catalogue.columns[head];
+      if (own === undefined) {
+        missing.push({
+          path,
+          message: `there is no column '${head}' in '${name.schema}.${name.table}'`,
+        });
+      } else {
+        places.set(path, { column: head, ...own, reference: null });
+      }
+      continue;
+    }
+    const target = catalogue.references[`${head}_id`];
+    const theirs = target?.columns[column];
+    if (target === undefined) {
+      missing.push({
+        path,
+        message: `there is no foreign key '${head}_id' in '${name.schema}.${name.table}'`,
+      });
+    } else if (theirs === undefined) {
+      missing.push({
+        path,
+        message: `there is no column '${column}' in '${target.schema}.${target.table}'`,
+      });
+    } else {
+      const reference = references.get(head) ?? {
+        head,
+        column: `${head}_id`,
+        source: sourceOf(target),
+        key: target.key,
+        keyType: target.columns[target.key]?.type ?? "pg_catalog.text",
+      };
+      references.set(head, reference);
+      places.set(path, { column, ...theirs, reference });
+    }
+  }
+  return missing.length > 0 ? { missing } : { places, references };
 }
 
-// Names come from the configuration and were checked against the catalogue;
-// they are quoted all the same, since a column may be called "order".
-function quote(identifier: string): string {
-  return `"${identifier.replaceAll('"', '""')}"`;
+function selectOf(name: LocalTableName, { places, references }: Mapping): string {
+  const alias = (head: string) => identifier(`ref_${head}`);
+  const values = [...places].map(([path, { column, reference }]) =>
+    `${literal(path)}, ${reference === null ? "t" : alias(reference.head)}.${identifier(column)}`
+  );
+  const joins = [...references.values()].map(({ head, column, source, key }) =>
+    `left join ${source} ${alias(head)} on ${alias(head)}.${identifier(key)} = t.${
+      identifier(column)
+    }`
+  );
+  return `select t.${identifier(name.id)} as id, jsonb_build_object(${values.join(", ")}) as doc ` +
+    `from ${sourceOf(name)} t ${joins.join(" ")}`;
 }
 
 /** A table of side A whose mapped columns are known to exist. */
@@ -77,6 +128,16 @@ export class LocalTable {
   private constructor(
     /** SQL that selects `id` and `doc`, the mapped values as JSON by their paths. */
     readonly select: string,
+    /** The table as SQL names it. */
+    readonly source: string,
+    /** The primary key column. */
+    readonly id: string,
+    /** Where the value of each mapped path stands. */
+    readonly places: ReadonlyMap<string, LocalPlace>,
+    /** The foreign keys that mapped paths reach through. */
+    readonly references: readonly LocalReference[],
+    /** Whether a write can break a constraint that is looked at only when the transaction commits. */
+    readonly deferred: boolean,
   ) {}
 
   /**
@@ -99,53 +160,16 @@ export class LocalTable {
         }],
       };
     }
-    const missing: MissingColumn[] = [];
-    if (catalogue.columns[name.id] !== "uuid") {
-      missing.push({
-        path: name.id,
-        message: `'${name.table}.${name.id}' must be a uuid column`,
-      });
-    }
-    const joins = new Map<string, string>();
-    const values: string[] = [];
-    for (const path of paths) {
-      const [head = "", column] = path.split(".");
-      if (column === undefined) {
-        if (catalogue.columns[head] === undefined) {
-          missing.push({
-            path,
-            message: `there is no column '${head}' in '${name.schema}.${name.table}'`,
-          });
-        }
-        values.push(`${literal(path)}, t.${quote(head)}`);
-        continue;
-      }
-      const reference = catalogue.references[`${head}_id`];
-      if (reference === undefined) {
-        missing.push({
-          path,
-          message: `there is no foreign key '${head}_id' in '${name.schema}.${name.table}'`,
-        });
-      } else if (!reference.columns.includes(column)) {
-        missing.push({
-          path,
-          message: `there is no column '${column}' in '${reference.schema}.${reference.table}'`,
-        });
-      } else {
-        const alias = quote(`ref_${head}`);
-        joins.set(
-          head,
-          `left join ${quote(reference.schema)}.${quote(reference.table)} ${alias} ` +
-            `on ${alias}.${quote(reference.key)} = t.${quote(`${head}_id`)}`,
-        );
-        values.push(`${literal(path)}, ${alias}.${quote(column)}`);
-      }
-    }
-    if (missing.length > 0) return { missing };
+    const mapping = mapPaths(catalogue, name, paths);
+    if ("missing" in mapping) return mapping;
     return {
       table: new LocalTable(
-        `select t.${quote(name.id)} as id, jsonb_build_object(${values.join(", ")}) as doc ` +
-          `from ${quote(name.schema)}.${quote(name.table)} t ${[...joins.values()].join(" ")}`,
+        selectOf(name, mapping),
+        sourceOf(name),
+        name.id,
+        mapping.places,
+        [...mapping.references.values()],
+        catalogue.deferred,
       ),
     };
   }
@@ -171,14 +195,47 @@ export class LocalTable {
   ): Promise<LocalRecord[]> {
     // Two texts, because "is null or greater" keeps the planner from the index.
     const after = afterId === null ? "" : "where r.id > $2::uuid";
-    const rows = await database.query<{ page: string }>(
-      `with page as (select r.id, r.doc from (${this.select}) r ${after} order by r.id limit $1)
-       select coalesce(
-         json_agg(json_build_object('id', id, 'token', ${token("doc")}, 'doc', doc) order by id),
-         '[]')::text as page
-       from page`,
+    return await readRecords(
+      database,
+      `select r.id, r.doc from (${this.select}) r ${after} order by r.id limit $1`,
       afterId === null ? [limit] : [limit, afterId],
     );
-    return JSON.parse(rows[0]?.page ?? "[]") as LocalRecord[];
   }
+
+  /** Reads the records of these ids that there are, in the order of their ids. */
+  async readByIds(database: Database, ids: readonly string[]): Promise<LocalRecord[]> {
+    if (ids.length === 0) return [];
+    return await readRecords(
+      database,
+      `select r.id, r.doc from (${this.select}) r where r.id = any ($1::uuid[])`,
+      [ids],
+    );
+  }
+
+  /** Tells which of these ids have a record. */
+  async exists(database: Database, ids: readonly string[]): Promise<Set<string>> {
+    if (ids.length === 0) return new Set();
+    const rows = await database.query<{ id: string }>(
+      `select t.${identifier(this.id)}::text as id from ${this.source} t
+       where t.${identifier(this.id)} = any ($1::uuid[])`,
+      [ids],
+    );
+    return new Set(rows.map(({ id }) => id));
+  }
+}
+
+async function readRecords(
+  database: Database,
+  page: string,
+  parameters: readonly unknown[],
+): Promise<LocalRecord[]> {
+  const rows = await database.query<{ page: string }>(
+    `with page as (${page})
+     select coalesce(
+       json_agg(json_build_object('id', id, 'token', ${token("doc")}, 'doc', doc) order by id),
+       '[]')::text as page
+     from page`,
+    parameters,
+  );
+  return JSON.parse(rows[0]?.page ?? "[]") as LocalRecord[];
 }

@@ -108,3 +108,48 @@ Deno.test("a record's token changes with what is mapped, here and through a fore
     true,
   ]);
 });
+
+Deno.test("LocalTable finds records by their ids, with the token a page gives them", async () => {
+  await using db = await open();
+  const table = await openTable(db.pool, ["select", "owner.order"]);
+  const page = await table.readPage(db.pool, null, 10);
+  const ids = page.map(({ id }) => id);
+  const nobody = "00000000-0000-4000-8000-0000000000ff";
+  const wanted = [ids[3] ?? "", nobody, ids[1] ?? ""];
+  assertEquals(await table.readByIds(db.pool, wanted), [page[1], page[3]]);
+  assertEquals([...await table.exists(db.pool, wanted)].sort(), [ids[1], ids[3]]);
+  assertEquals(await table.readByIds(db.pool, []), []);
+  assertEquals(await table.exists(db.pool, []), new Set());
+});
+
+Deno.test("LocalTable tells where its paths stand and what they reach through", async () => {
+  await using db = await open();
+  await db.pool.query(`
+    create table shop.land (id uuid primary key, name text) partition by hash (id);
+    create table shop.land_0 partition of shop.land for values with (modulus 1, remainder 0);
+    alter table shop."Group" add column land_id uuid references shop.land,
+      add column n integer generated always as (1) stored`);
+  const table = await openTable(db.pool, ["select", "n", "land.name", "owner.full name"]);
+  assertEquals(
+    table.references.map(({ head, column, source, key }) => [head, column, source, key]),
+    [
+      ["land", "land_id", `"shop"."land"`, "id"],
+      ["owner", "owner_id", `"shop"."owner"`, "code"],
+    ],
+  );
+  assertEquals(
+    [...table.places].map(([path, { type, readOnly, reference }]) => [
+      path,
+      type,
+      readOnly,
+      reference?.head ?? null,
+    ]),
+    [
+      ["select", "pg_catalog.text", false, null],
+      ["n", "pg_catalog.int4", true, null],
+      ["land.name", "pg_catalog.text", false, "land"],
+      ["owner.full name", "pg_catalog.text", false, "owner"],
+    ],
+  );
+  assertEquals([table.source, table.id, table.deferred], [`"shop"."Group"`, "Id", false]);
+});
