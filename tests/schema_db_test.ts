@@ -11,6 +11,7 @@ import { schemaSnapshot } from "./lib/schema_snapshot.ts";
 const READABLE: Readonly<Record<string, readonly string[]>> = {
   integration_crosswalk: ["operator", "viewer"],
   sync_conflicts: ["operator"],
+  sync_failures: ["operator", "viewer"],
   sync_findings: ["operator", "viewer"],
   sync_log: ["operator"],
   sync_queue: ["operator", "viewer"],
@@ -120,7 +121,12 @@ Deno.test("anon has no privilege on anything, a signed-in user may only read wha
   assertEquals(await held("anon"), []);
   assertEquals(
     await held("authenticated"),
-    ["execute sync_role", ...Object.keys(READABLE).map((table) => `select ${table}`)],
+    [
+      "execute reopen_sync_conflict",
+      "execute resolve_sync_conflict",
+      "execute sync_role",
+      ...Object.keys(READABLE).map((table) => `select ${table}`),
+    ],
   );
   const all = await tableNames(database);
   assertEquals(
@@ -129,7 +135,18 @@ Deno.test("anon has no privilege on anything, a signed-in user may only read wha
       ...all.flatMap((table) =>
         ["delete", "insert", "select", "update"].map((privilege) => `${privilege} ${table}`)
       ),
+      "execute reopen_sync_conflict",
+      "execute resolve_sync_conflict",
+      "execute sync_breaker_enter",
+      "execute sync_breaker_report",
+      "execute sync_breaker_state",
+      "execute sync_breaker_write",
+      "execute sync_quota_reserve",
+      "execute sync_quota_settle",
+      "execute sync_quota_state",
+      "execute sync_quota_write",
       "execute sync_role",
+      "execute sync_state_lock",
       "execute sync_take_tokens",
       "usage sync_fencing",
     ].sort(),
@@ -151,7 +168,12 @@ const ONE_ROW_EACH = `
   insert into public.sync_conflicts (pair, record_key, field, reason) values ('p', '1', 'city', 'r');
   insert into public.sync_log (pair, side, action, rule, applied) values ('p', 'a', 'set', 'r', true);
   insert into public.sync_queue (pair, side, record_id, reason) values ('p', 'a', '1', 'r');
-  insert into public.sync_intents (pair, operation, payload, fencing) values ('p', 'update', '{}', 1);`;
+  insert into public.sync_intents (pair, operation, payload, fencing) values ('p', 'update', '{}', 1);
+  insert into public.sync_seen (run_id, epoch, page, ids) values (md5('run')::uuid, 1, 0, '{1}');
+  insert into public.sync_work (run_id, epoch, ordinal, kind) values (md5('run')::uuid, 1, 1, 'pair');
+  insert into public.sync_failures (pair, record_key, code, a_token, b_token)
+    values ('p', 'cw:1', 'c', '', '');
+  insert into public.sync_suppressions (pair, key_digest, consent) values ('p', 'd', 'unsubscribed');`;
 
 Deno.test("rows are shown to the roles of the sync alone", async () => {
   await using database = await testDatabase(import.meta.url);

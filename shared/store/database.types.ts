@@ -55,14 +55,14 @@ isOneToOne: false
                   ]
                 },"shadow_snapshots": {
                   Row: {
-                    "a": NonNullable<Json>,"a_token": string,"b": NonNullable<Json>,"b_token": string,"crosswalk_id": number,"taken_at": string,"version": number
+                    "a": NonNullable<Json>,"a_token": string,"b": NonNullable<Json>,"b_token": string,"crosswalk_id": number,"settled": (string)[],"taken_at": string,"version": number
                   }
                   ComputedFields: never
                   Insert: {
-                    "a": NonNullable<Json>,"a_token": string,"b": NonNullable<Json>,"b_token": string,"crosswalk_id": number,"taken_at"?: string,"version"?: number
+                    "a": NonNullable<Json>,"a_token": string,"b": NonNullable<Json>,"b_token": string,"crosswalk_id": number,"settled"?: (string)[],"taken_at"?: string,"version"?: number
                   }
                   Update: {
-                    "a"?: NonNullable<Json>,"a_token"?: string,"b"?: NonNullable<Json>,"b_token"?: string,"crosswalk_id"?: number,"taken_at"?: string,"version"?: number
+                    "a"?: NonNullable<Json>,"a_token"?: string,"b"?: NonNullable<Json>,"b_token"?: string,"crosswalk_id"?: number,"settled"?: (string)[],"taken_at"?: string,"version"?: number
                   }
                   Relationships: [
                     {
@@ -75,14 +75,14 @@ isOneToOne: true
                   ]
                 },"sync_conflicts": {
                   Row: {
-                    "a": Json | null,"b": Json | null,"base": Json | null,"choice": string | null,"created_at": string,"crosswalk_id": number | null,"field": string,"id": number,"pair": string,"reason": string,"record_key": string,"resolved_at": string | null,"resolved_by": string | null,"resolved_value": Json | null,"run_id": string | null,"status": string
+                    "a": Json | null,"applied_at": string | null,"b": Json | null,"base": Json | null,"choice": string | null,"created_at": string,"crosswalk_id": number | null,"field": string,"id": number,"pair": string,"reason": string,"record_key": string,"resolved_at": string | null,"resolved_by": string | null,"resolved_value": Json | null,"run_id": string | null,"status": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "a"?: Json | null,"b"?: Json | null,"base"?: Json | null,"choice"?: string | null,"created_at"?: string,"crosswalk_id"?: number | null,"field": string,"id"?: never,"pair": string,"reason": string,"record_key": string,"resolved_at"?: string | null,"resolved_by"?: string | null,"resolved_value"?: Json | null,"run_id"?: string | null,"status"?: string
+                    "a"?: Json | null,"applied_at"?: string | null,"b"?: Json | null,"base"?: Json | null,"choice"?: string | null,"created_at"?: string,"crosswalk_id"?: number | null,"field": string,"id"?: never,"pair": string,"reason": string,"record_key": string,"resolved_at"?: string | null,"resolved_by"?: string | null,"resolved_value"?: Json | null,"run_id"?: string | null,"status"?: string
                   }
                   Update: {
-                    "a"?: Json | null,"b"?: Json | null,"base"?: Json | null,"choice"?: string | null,"created_at"?: string,"crosswalk_id"?: number | null,"field"?: string,"id"?: never,"pair"?: string,"reason"?: string,"record_key"?: string,"resolved_at"?: string | null,"resolved_by"?: string | null,"resolved_value"?: Json | null,"run_id"?: string | null,"status"?: string
+                    "a"?: Json | null,"applied_at"?: string | null,"b"?: Json | null,"base"?: Json | null,"choice"?: string | null,"created_at"?: string,"crosswalk_id"?: number | null,"field"?: string,"id"?: never,"pair"?: string,"reason"?: string,"record_key"?: string,"resolved_at"?: string | null,"resolved_by"?: string | null,"resolved_value"?: Json | null,"run_id"?: string | null,"status"?: string
                   }
                   Relationships: [
                     {
@@ -94,6 +94,26 @@ isOneToOne: false
     },{
       foreignKeyName: "sync_conflicts_run_id_fkey"
       columns: ["run_id"]
+isOneToOne: false
+      referencedRelation: "sync_runs"
+      referencedColumns: ["id"]
+    }
+                  ]
+                },"sync_failures": {
+                  Row: {
+                    "a_id": string | null,"a_token": string,"b_id": string | null,"b_token": string,"code": string,"first_failed_at": string,"last_failed_at": string,"last_run_id": string | null,"pair": string,"record_key": string,"runs": number
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "a_id"?: string | null,"a_token": string,"b_id"?: string | null,"b_token": string,"code": string,"first_failed_at"?: string,"last_failed_at"?: string,"last_run_id"?: string | null,"pair": string,"record_key": string,"runs"?: number
+                  }
+                  Update: {
+                    "a_id"?: string | null,"a_token"?: string,"b_id"?: string | null,"b_token"?: string,"code"?: string,"first_failed_at"?: string,"last_failed_at"?: string,"last_run_id"?: string | null,"pair"?: string,"record_key"?: string,"runs"?: number
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "sync_failures_last_run_id_fkey"
+      columns: ["last_run_id"]
 isOneToOne: false
       referencedRelation: "sync_runs"
       referencedColumns: ["id"]
@@ -167,42 +187,56 @@ isOneToOne: false
                   ]
                 },"sync_queue": {
                   Row: {
-                    "attempts": number,"enqueued_at": string,"not_before": string,"pair": string,"reason": string,"record_id": string,"side": unknown
+                    "attempts": number,"enqueued_at": string,"not_before": string,"pair": string,"reason": string,"record_id": string,"side": unknown,"version": number
                   }
                   ComputedFields: never
                   Insert: {
-                    "attempts"?: number,"enqueued_at"?: string,"not_before"?: string,"pair": string,"reason": string,"record_id": string,"side": unknown
+                    "attempts"?: number,"enqueued_at"?: string,"not_before"?: string,"pair": string,"reason": string,"record_id": string,"side": unknown,"version"?: number
                   }
                   Update: {
-                    "attempts"?: number,"enqueued_at"?: string,"not_before"?: string,"pair"?: string,"reason"?: string,"record_id"?: string,"side"?: unknown
+                    "attempts"?: number,"enqueued_at"?: string,"not_before"?: string,"pair"?: string,"reason"?: string,"record_id"?: string,"side"?: unknown,"version"?: number
                   }
                   Relationships: [
                     
                   ]
                 },"sync_runs": {
                   Row: {
-                    "counters": NonNullable<Json>,"current_batch": number,"cursor": NonNullable<Json>,"ended_at": string | null,"epoch": number,"error": Json | null,"errors": number,"fencing": number,"function": string,"heartbeat_at": string,"id": string,"last_updated_at": string,"lease_owner": string | null,"pair": string,"params": NonNullable<Json>,"pause_requested": boolean,"phase": string,"requested_by": string,"slices": number,"started_at": string,"status": string,"stop_reason": string | null,"total_batches": number
+                    "counters": NonNullable<Json>,"current_batch": number,"cursor": NonNullable<Json>,"ended_at": string | null,"epoch": number,"error": Json | null,"errors": number,"fencing": number,"function": string,"heartbeat_at": string,"id": string,"lane": string,"last_updated_at": string,"lease_owner": string | null,"pair": string,"params": NonNullable<Json>,"pause_requested": boolean,"phase": string,"requested_by": string,"slices": number,"started_at": string,"status": string,"stop_reason": string | null,"total_batches": number
                   }
                   ComputedFields: never
                   Insert: {
-                    "counters"?: NonNullable<Json>,"current_batch"?: number,"cursor"?: NonNullable<Json>,"ended_at"?: string | null,"epoch"?: number,"error"?: Json | null,"errors"?: number,"fencing"?: number,"function": string,"heartbeat_at"?: string,"id"?: string,"last_updated_at"?: string,"lease_owner"?: string | null,"pair": string,"params"?: NonNullable<Json>,"pause_requested"?: boolean,"phase"?: string,"requested_by": string,"slices"?: number,"started_at"?: string,"status": string,"stop_reason"?: string | null,"total_batches"?: number
+                    "counters"?: NonNullable<Json>,"current_batch"?: number,"cursor"?: NonNullable<Json>,"ended_at"?: string | null,"epoch"?: number,"error"?: Json | null,"errors"?: number,"fencing"?: number,"function": string,"heartbeat_at"?: string,"id"?: string,"lane"?: string,"last_updated_at"?: string,"lease_owner"?: string | null,"pair": string,"params"?: NonNullable<Json>,"pause_requested"?: boolean,"phase"?: string,"requested_by": string,"slices"?: number,"started_at"?: string,"status": string,"stop_reason"?: string | null,"total_batches"?: number
                   }
                   Update: {
-                    "counters"?: NonNullable<Json>,"current_batch"?: number,"cursor"?: NonNullable<Json>,"ended_at"?: string | null,"epoch"?: number,"error"?: Json | null,"errors"?: number,"fencing"?: number,"function"?: string,"heartbeat_at"?: string,"id"?: string,"last_updated_at"?: string,"lease_owner"?: string | null,"pair"?: string,"params"?: NonNullable<Json>,"pause_requested"?: boolean,"phase"?: string,"requested_by"?: string,"slices"?: number,"started_at"?: string,"status"?: string,"stop_reason"?: string | null,"total_batches"?: number
+                    "counters"?: NonNullable<Json>,"current_batch"?: number,"cursor"?: NonNullable<Json>,"ended_at"?: string | null,"epoch"?: number,"error"?: Json | null,"errors"?: number,"fencing"?: number,"function"?: string,"heartbeat_at"?: string,"id"?: string,"lane"?: string,"last_updated_at"?: string,"lease_owner"?: string | null,"pair"?: string,"params"?: NonNullable<Json>,"pause_requested"?: boolean,"phase"?: string,"requested_by"?: string,"slices"?: number,"started_at"?: string,"status"?: string,"stop_reason"?: string | null,"total_batches"?: number
+                  }
+                  Relationships: [
+                    
+                  ]
+                },"sync_seen": {
+                  Row: {
+                    "epoch": number,"ids": (string)[],"page": number,"run_id": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "epoch": number,"ids": (string)[],"page": number,"run_id": string
+                  }
+                  Update: {
+                    "epoch"?: number,"ids"?: (string)[],"page"?: number,"run_id"?: string
                   }
                   Relationships: [
                     
                   ]
                 },"sync_stage": {
                   Row: {
-                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"record_id": string,"run_id": string,"side": unknown,"token": string
+                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"partner_id": string | null,"record_id": string,"run_id": string,"side": unknown,"state": string,"token": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"record_id": string,"run_id": string,"side": unknown,"token": string
+                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"partner_id"?: string | null,"record_id": string,"run_id": string,"side": unknown,"state"?: string,"token": string
                   }
                   Update: {
-                    "doc"?: NonNullable<Json>,"epoch"?: number,"natural_key"?: string,"record_id"?: string,"run_id"?: string,"side"?: unknown,"token"?: string
+                    "doc"?: NonNullable<Json>,"epoch"?: number,"natural_key"?: string,"partner_id"?: string | null,"record_id"?: string,"run_id"?: string,"side"?: unknown,"state"?: string,"token"?: string
                   }
                   Relationships: [
                     
@@ -221,14 +255,85 @@ isOneToOne: false
                   Relationships: [
                     
                   ]
+                },"sync_suppressions": {
+                  Row: {
+                    "consent": string,"created_at": string,"key_digest": string,"pair": string,"updated_at": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "consent": string,"created_at"?: string,"key_digest": string,"pair": string,"updated_at"?: string
+                  }
+                  Update: {
+                    "consent"?: string,"created_at"?: string,"key_digest"?: string,"pair"?: string,"updated_at"?: string
+                  }
+                  Relationships: [
+                    
+                  ]
+                },"sync_work": {
+                  Row: {
+                    "a_id": string | null,"b_id": string | null,"crosswalk_id": number | null,"epoch": number,"kind": string,"ordinal": number,"run_id": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "a_id"?: string | null,"b_id"?: string | null,"crosswalk_id"?: number | null,"epoch": number,"kind": string,"ordinal": number,"run_id": string
+                  }
+                  Update: {
+                    "a_id"?: string | null,"b_id"?: string | null,"crosswalk_id"?: number | null,"epoch"?: number,"kind"?: string,"ordinal"?: number,"run_id"?: string
+                  }
+                  Relationships: [
+                    
+                  ]
                 }
           }
           Views: {
             [_ in never]: never
           }
           Functions: {
-            "sync_role":
+            "reopen_sync_conflict":
+{ Args: { "id": number }; Returns: Json
+                           },
+"resolve_sync_conflict":
+{ Args: { "choice": string,"id": number,"value"?: Json }; Returns: Json
+                           },
+"sync_breaker_enter":
+{ Args: { "p_lease_ms": number,"p_max_cooldown_ms": number,"p_now"?: number,"p_subject": string,"p_window_ms": number }; Returns: {
+              "decision": string,"probe": string,"reason": string,"retry_after_ms": number
+            }[]
+                           },
+"sync_breaker_report":
+{ Args: { "p_code": string,"p_cooldown_ms": number,"p_lease_ms": number,"p_max_cooldown_ms": number,"p_now"?: number,"p_ok": boolean,"p_probe": string,"p_subject": string,"p_threshold": number,"p_window_ms": number }; Returns: {
+              "changed": boolean,"state": string
+            }[]
+                           },
+"sync_breaker_state":
+{ Args: { "p_lease_ms": number,"p_max_cooldown_ms": number,"p_now"?: number,"p_subject": string,"p_window_ms": number }; Returns: {
+              "asked_at": string,"cooldown_ms": number,"failed_at": (string)[],"next_probe_at": string,"opened_at": string,"probe": string,"reason": string,"state": string
+            }[]
+                           },
+"sync_breaker_write":
+{ Args: { "p_cooldown_ms": number,"p_failed_at": (string)[],"p_next_probe_at": string,"p_opened_at": string,"p_probe": string,"p_reason": string,"p_state": string,"p_subject": string }; Returns: undefined
+                           },
+"sync_quota_reserve":
+{ Args: { "p_all": boolean,"p_lease_ms": number,"p_limit": number,"p_name": string,"p_now"?: number,"p_want": number }; Returns: {
+              "granted": number,"reservation": string,"reserved": number,"reset_at": string,"retry_after_ms": number,"used": number
+            }[]
+                           },
+"sync_quota_settle":
+{ Args: { "p_limit": number,"p_name": string,"p_now"?: number,"p_reservation": string,"p_used": number }; Returns: boolean
+                           },
+"sync_quota_state":
+{ Args: { "p_limit": number,"p_name": string,"p_now"?: number }; Returns: {
+              "asked_at": string,"day": string,"lost_at": string,"previous": Json,"reservations": Json,"reserved": number,"reset_at": string,"used": number
+            }[]
+                           },
+"sync_quota_write":
+{ Args: { "p_day": string,"p_limit": number,"p_lost_at": string,"p_name": string,"p_previous": Json,"p_reservations": Json,"p_reserved": number,"p_reset_at": string,"p_used": number }; Returns: undefined
+                           },
+"sync_role":
 { Args: Record<PropertyKey, never>; Returns: string
+                           },
+"sync_state_lock":
+{ Args: { "p_at": string,"p_key": string }; Returns: undefined
                            },
 "sync_take_tokens":
 { Args: { "p_bucket": string,"p_budget": number,"p_flight_ms": number,"p_life_ms": number,"p_max_wait_ms": number,"p_now"?: number,"p_remaining"?: number,"p_reports"?: Json,"p_reserve": number,"p_retry_after_ms"?: number,"p_sent_ms"?: number,"p_want": number,"p_window_ms": number }; Returns: {

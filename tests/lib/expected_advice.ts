@@ -106,4 +106,34 @@ export const EXPECTED_ADVICE: readonly ExpectedAdvice[] = [
     subject: "public.sync_stage",
     reason: "Holds people's values while a run joins them; only the engine reads it",
   },
+  {
+    rule: "rls_enabled_no_policy",
+    subject: "public.sync_seen",
+    reason: "The ids of an enumeration under way; only the engine reads it",
+  },
+  {
+    rule: "rls_enabled_no_policy",
+    subject: "public.sync_work",
+    reason: "The walk of a run under way; only the engine reads it",
+  },
+  {
+    rule: "rls_enabled_no_policy",
+    subject: "public.sync_suppressions",
+    reason: "Digests of people who left; only the engine reads it",
+  },
+  {
+    rule: "unused_index",
+    subject: "clients_key_idx",
+    reason: "People are looked up by address in the form in which addresses are compared",
+  },
+  {
+    rule: "unused_index",
+    subject: "sync_conflicts_decided_idx",
+    reason: "A run looks for decisions that have not been carried out",
+  },
+  {
+    rule: "unused_index",
+    subject: "sync_failures_last_run_id_idx",
+    reason: "Foreign key: pruning a run clears it from its failures",
+  },
 ];
