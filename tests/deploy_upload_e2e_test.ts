@@ -128,6 +128,7 @@ Deno.test("supabase functions deploy uploads what a function imports, and that a
             SUPABASE_SECRET_KEYS: JSON.stringify({ default: "sb_secret_of_the_test" }),
             SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: "sb_publishable_of_the_test" }),
             SUPABASE_JWKS: JSON.stringify({ keys: [] }),
+            MAILERLITE_WEBHOOK_SECRET: "secret-of-the-test",
           },
           allowedHosts: [],
         };

@@ -11,8 +11,20 @@ import { ProjectError } from "./project.ts";
 import { resumeCommand } from "./resume.ts";
 import { statusCommand } from "./status.ts";
 import { LookError, RefusedError, type SyncClient } from "./sync_client.ts";
+import { webhooksCommand } from "./webhooks.ts";
 
-const COMMANDS: readonly Command[] = [statusCommand, backfillCommand, pauseCommand, resumeCommand];
+const COMMANDS: readonly Command[] = [
+  statusCommand,
+  backfillCommand,
+  pauseCommand,
+  resumeCommand,
+  webhooksCommand({
+    env: (name) => Deno.env.get(name),
+    fetch: (input, init) => fetch(input, init),
+    now: () => Date.now(),
+    random: () => Math.random(),
+  }),
+];
 
 const USAGE = `Run and watch the sync of a project.
 
@@ -35,6 +47,16 @@ export type MainContext = Omit<CommandContext, "client"> & {
   readonly openClient: () => Promise<SyncClient>;
 };
 
+/** A client that looks for its project when it is first asked something. */
+function openLater(open: MainContext["openClient"]): SyncClient {
+  let opened: Promise<SyncClient> | undefined;
+  const client = () => opened ??= open();
+  return {
+    readStatus: async () => await (await client()).readStatus(),
+    call: async (functionName, body) => await (await client()).call(functionName, body),
+  };
+}
+
 /** Runs one command line. */
 export async function main(args: readonly string[], context: MainContext): Promise<ExitCode> {
   const [name, ...rest] = args;
@@ -56,7 +78,7 @@ export async function main(args: readonly string[], context: MainContext): Promi
       return EXIT_CODE.ok;
     }
     const run = command.read(rest);
-    return await run({ ...context, client: await context.openClient() });
+    return await run({ ...context, client: openLater(context.openClient) });
   } catch (error) {
     if (error instanceof UsageError) {
       context.tell(`${error.message}\n\n${command?.usage ?? USAGE}`);

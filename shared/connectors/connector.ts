@@ -9,6 +9,7 @@ import type { Doc, Json } from "../merge/json.ts";
 import type { KeyCompare } from "../merge/pair.ts";
 import type { Projection } from "../merge/projection.ts";
 import type { RateLimiter } from "../limits/rate_limiter.ts";
+import type { WebhookReceiver } from "./webhook.ts";
 
 /** What a system can do, as data. */
 export interface EntitySpec {
@@ -209,4 +210,6 @@ export interface Connector {
     set: string,
     names: readonly string[],
   ): Promise<RemoteSchema>;
+  /** Understands what the remote sends by itself, where it does. */
+  readonly webhook?: WebhookReceiver;
 }

@@ -50,12 +50,13 @@ const pairSchema = z.strictObject({
   fields: z.record(z.string(), z.unknown()),
   onNewRemote: z.enum(["create", "ignore"]).optional(),
   onNewLocal: z.enum(["create", "ignore"]).optional(),
-  onLocalDelete: z.enum(["unlink", "unsubscribe", "delete"]).optional(),
+  onLocalDelete: z.enum(["mark", "unlink", "unsubscribe", "delete"]).optional(),
   onRemoteMissing: z.enum(["mark", "unlink", "delete"]).optional(),
   limits: z.strictObject({
     deletes: limit.optional(),
     unsubscribes: limit.optional(),
     blanks: limit.optional(),
+    updates: limit.optional(),
   }).optional(),
 });
 
@@ -203,12 +204,13 @@ export function checkPair(
     fields: rules,
     onNewRemote: input.onNewRemote ?? "create",
     onNewLocal: input.onNewLocal ?? "create",
-    onLocalDelete: input.onLocalDelete ?? "unlink",
+    onLocalDelete: input.onLocalDelete ?? "mark",
     onRemoteMissing: input.onRemoteMissing ?? "mark",
     limits: {
       deletes: input.limits?.deletes ?? { percent: 5, floor: 20 },
       unsubscribes: input.limits?.unsubscribes ?? { percent: 10, floor: 50 },
       blanks: input.limits?.blanks ?? { percent: 2, floor: 20 },
+      updates: input.limits?.updates ?? { percent: 50, floor: 500 },
     },
   };
   const fingerprint = JSON.stringify([

@@ -77,7 +77,7 @@ Deno.test("defineSync() fills in the cautious defaults", () => {
     remote: "tags",
     managed: ["VIP"],
   });
-  assertEquals(rules.onLocalDelete, "unlink");
+  assertEquals(rules.onLocalDelete, "mark");
   assertEquals(rules.onRemoteMissing, "mark");
   assertEquals(rules.limits.deletes, { percent: 5, floor: 20 });
 });

@@ -2,6 +2,7 @@ import { RemoteError } from "../connectors/remote_error.ts";
 import { RateWaitError } from "../limits/rate_wait_error.ts";
 import type { RunError } from "../store/run.ts";
 import { ConfigurationError } from "./configuration_error.ts";
+import { GuardError } from "./guard_error.ts";
 
 /** How a failed slice leaves its run. */
 export interface ErrorOutcome {
@@ -43,7 +44,11 @@ export function describeError(error: unknown): ErrorOutcome {
       resumable: true,
     };
   }
-  if (code === "missing_configuration" || code === "remote_empty") {
+  if (error instanceof GuardError) {
+    const details = { ...error.tripped, linked: error.linked };
+    return { error: { code: error.code, message: error.message, details }, resumable: false };
+  }
+  if (code === "missing_configuration" || code === "remote_empty" || code === "local_empty") {
     return { error: { code, message: error.message }, resumable: false };
   }
   return {

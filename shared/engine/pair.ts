@@ -57,6 +57,7 @@ export interface PairInput {
     readonly deletes?: ChangeLimit;
     readonly unsubscribes?: ChangeLimit;
     readonly blanks?: ChangeLimit;
+    readonly updates?: ChangeLimit;
   };
 }
 

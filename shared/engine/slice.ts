@@ -58,6 +58,7 @@ export type WorkEnd =
 const STOP_PHASES: Record<StopReason, string> = {
   time_limit: "Stopped at its time limit; the next call goes on from here",
   cpu_limit: "Stopped at its CPU limit; the next call goes on from here",
+  record_limit: "Stopped at its limit of records; the next call goes on from here",
   rate_limit: "Waiting for the remote's rate limit; the next call goes on from here",
   shutdown: "Stopped because the runtime is ending this worker; the next call goes on from here",
   paused: "Paused; resume to go on from here",

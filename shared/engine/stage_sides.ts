@@ -25,7 +25,7 @@ interface StagePage {
 }
 
 /** How far one side is: where its next page starts, or that there is none. */
-interface SideCursor {
+export interface SideCursor {
   readonly next: string | null;
   readonly done: boolean;
 }
@@ -36,7 +36,8 @@ interface Step {
   readonly seen: { a: number; b: number };
 }
 
-function sideCursor(run: Run, side: "a" | "b"): SideCursor {
+/** Where the reading of a side was left. */
+export function sideCursor(run: Run, side: "a" | "b"): SideCursor {
   const stored = run.cursor[side];
   if (typeof stored !== "object" || stored === null || Array.isArray(stored)) {
     return { next: null, done: false };
@@ -45,7 +46,8 @@ function sideCursor(run: Run, side: "a" | "b"): SideCursor {
   return { next: typeof next === "string" ? next : null, done: done === true };
 }
 
-function count(n: number): string {
+/** A number as a person reads it. */
+export function count(n: number): string {
   return String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
@@ -80,16 +82,16 @@ async function commitPage(step: Step, side: "a" | "b", page: StagePage): Promise
  * its way. The cursor stored with a page is where the one after it starts, so a
  * page that was fetched and not stored is fetched again.
  */
-async function readAhead(
+export async function readAhead<Page extends { readonly next: string | null }>(
   slice: Slice,
   start: string | null,
-  read: (from: string | null) => Promise<StagePage>,
-  commit: (page: StagePage) => Promise<void>,
+  read: (from: string | null) => Promise<Page>,
+  commit: (page: Page) => Promise<void>,
   isOnItsWay: () => boolean = () => false,
 ): Promise<StopReason | null> {
-  let pending: Promise<StagePage> | null = read(start);
+  let pending: Promise<Page> | null = read(start);
   while (pending !== null) {
-    const page: StagePage = await pending;
+    const page: Page = await pending;
     let stop = page.next === null ? null : slice.stopReason();
     // A page that was sent for already has cost its request: it is taken before stopping.
     if (stop !== "shutdown" && isOnItsWay()) stop = null;

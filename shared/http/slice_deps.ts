@@ -39,13 +39,23 @@ export function maxDurationMs(env: Runtime["env"]): number {
   );
 }
 
-/** Gathers what one slice of work on a pair needs. */
-export function sliceDeps(runtime: Runtime, pair: Pair): OpenSlice {
+function durationMs(env: Runtime["env"], wantedMs: number | undefined): number {
+  const ceiling = maxDurationMs(env);
+  if (wantedMs === undefined) return ceiling;
+  return env("SYNC_MAX_DURATION_MS") ? Math.min(wantedMs, ceiling) : wantedMs;
+}
+
+/**
+ * Gathers what one slice of work on a pair needs.
+ *
+ * @param wantedMs How long the caller lets it take; `SYNC_MAX_DURATION_MS` is the ceiling where it is set.
+ */
+export function sliceDeps(runtime: Runtime, pair: Pair, wantedMs?: number): OpenSlice {
   const pool = runtime.database();
   const meter = new BusyMeter(runtime.monotonic, runtime.every);
   const deadline = new Deadline({
     now: runtime.monotonic,
-    maxDurationMs: maxDurationMs(runtime.env),
+    maxDurationMs: durationMs(runtime.env, wantedMs),
     cpuUsedMs: () => meter.usedMs(),
     maxCpuMs: MAX_CPU_MS,
     shutdown: runtime.shutdown,

@@ -1,4 +1,7 @@
 import { describeError } from "../engine/describe_error.ts";
+import { CircuitOpenError } from "../limits/circuit_breaker_open_error.ts";
+import { QuotaExceededError } from "../limits/daily_quota_exceeded_error.ts";
+import { DatabaseUnhealthyError } from "../limits/db_health_error.ts";
 import type { RunError } from "../store/run.ts";
 import type { ErrorCode } from "./error_codes.ts";
 import { HttpError, type HttpErrorOptions } from "./http_error.ts";
@@ -40,8 +43,38 @@ export function runErrorToHttp(error: RunError, runId: string | null): HttpError
   return new HttpError(code, error.message, options);
 }
 
+/** Answers of the guards that stand before the work. */
+function refusalToHttp(error: unknown): HttpError | null {
+  if (error instanceof CircuitOpenError) {
+    const { retryAfterMs, reason } = error;
+    return new HttpError("circuit_open", error.message, {
+      hint: "Nothing was tried; it is tried again by itself. The reason is in details",
+      details: { reason, retryAfterMs },
+      retryAfterMs,
+    });
+  }
+  if (error instanceof QuotaExceededError) {
+    const { limit, used, reserved, resetAt, retryAfterMs } = error;
+    return new HttpError("daily_quota_exceeded", error.message, {
+      hint: "Nothing is lost: the next day, or the nightly run, goes on with it",
+      details: { limit, used, reserved, resetAt },
+      retryAfterMs,
+    });
+  }
+  if (error instanceof DatabaseUnhealthyError) {
+    return new HttpError("database_unhealthy", error.message, {
+      hint: "Nothing was tried; look at the database's load and disk",
+      details: { reason: error.reason },
+      retryAfterMs: 30_000,
+    });
+  }
+  return null;
+}
+
 /** Turns anything thrown into an answer that tells no more than it may. */
 export function toHttpError(error: unknown): HttpError {
   if (error instanceof HttpError) return error;
+  const refusal = refusalToHttp(error);
+  if (refusal !== null) return refusal;
   return runErrorToHttp(describeError(error).error, null);
 }

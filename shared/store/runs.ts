@@ -13,6 +13,8 @@ import { type Run, RUN_JSON, type RunError } from "./run.ts";
 export interface RunRequest {
   readonly functionName: string;
   readonly pair: string;
+  /** Runs of one function and pair in different lanes do not stand in each other's way; default one lane. */
+  readonly lane?: string;
   /** `start` begins a run or goes on with the unfinished one; `resume` only goes on. */
   readonly mode: "start" | "resume";
   /** Takes the lease from a holder that still gives signs. */
@@ -38,9 +40,10 @@ export type Acquired =
 async function findUnfinished(database: Database, request: RunRequest): Promise<Run | null> {
   const rows = await database.query<{ run: Run }>(
     `select ${RUN_JSON} as run from public.sync_runs r
-     where r.function = $1 and r.pair = $2 and r.status in ('running', 'waiting', 'paused')
+     where r.function = $1 and r.pair = $2 and r.lane = $3
+       and r.status in ('running', 'waiting', 'paused')
      for update`,
-    [request.functionName, request.pair],
+    [request.functionName, request.pair, request.lane ?? ""],
   );
   return rows[0]?.run ?? null;
 }
@@ -48,11 +51,17 @@ async function findUnfinished(database: Database, request: RunRequest): Promise<
 async function insertRun(database: Database, request: RunRequest): Promise<Run> {
   const rows = await database.query<{ run: Run }>(
     `insert into public.sync_runs as r
-       (function, pair, status, phase, params, requested_by, lease_owner, fencing, slices)
-     values ($1, $2, 'running', 'Starting', $3, $4, gen_random_uuid(),
+       (function, pair, lane, status, phase, params, requested_by, lease_owner, fencing, slices)
+     values ($1, $2, $3, 'running', 'Starting', $4, $5, gen_random_uuid(),
        nextval('public.sync_fencing'), 1)
      returning ${RUN_JSON} as run`,
-    [request.functionName, request.pair, JSON.stringify(request.params), request.requestedBy],
+    [
+      request.functionName,
+      request.pair,
+      request.lane ?? "",
+      JSON.stringify(request.params),
+      request.requestedBy,
+    ],
   );
   return only(rows).run;
 }
@@ -91,8 +100,8 @@ function only<Row>(rows: readonly Row[]): Row {
 export function acquireRun(pool: DatabasePool, request: RunRequest): Promise<Acquired> {
   return pool.transaction(async (database): Promise<Acquired> => {
     await database.query(
-      `select pg_advisory_xact_lock(hashtextextended('sync_run:' || $1 || ':' || $2, 0))`,
-      [request.functionName, request.pair],
+      `select pg_advisory_xact_lock(hashtextextended('sync_run:' || $1 || ':' || $2 || ':' || $3, 0))`,
+      [request.functionName, request.pair, request.lane ?? ""],
     );
     const run = await findUnfinished(database, request);
     if (run === null) {
@@ -130,6 +139,15 @@ export async function latestRun(
      where r.function = $1 and r.pair = $2
      order by r.started_at desc limit 1`,
     [functionName, pair],
+  );
+  return rows[0]?.run ?? null;
+}
+
+/** The run of an id. */
+export async function findRun(database: Database, id: string): Promise<Run | null> {
+  const rows = await database.query<{ run: Run }>(
+    `select ${RUN_JSON} as run from public.sync_runs r where r.id = $1`,
+    [id],
   );
   return rows[0]?.run ?? null;
 }

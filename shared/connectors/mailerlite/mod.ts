@@ -12,6 +12,7 @@ import { createGroups } from "./groups.ts";
 import { fetchSubscribers, listSubscribers, readSubscribersRest } from "./list.ts";
 import { findSubscribers, getSubscribers } from "./read.ts";
 import { SUBSCRIBERS } from "./spec.ts";
+import { subscriberWebhook } from "./webhook.ts";
 import { writeSubscribers } from "./write.ts";
 
 /** What a pair chooses about MailerLite's subscribers. */
@@ -35,6 +36,7 @@ const connector: Connector = {
     await writeSubscribers(new MailerLiteClient(context), schema, operations),
   createSetNames: async (context, schema, set, names): Promise<RemoteSchema> =>
     set === "groups" ? await createGroups(new MailerLiteClient(context), schema, names) : schema,
+  webhook: subscriberWebhook,
 };
 
 function subscribers(options: SubscriberOptions = {}): RemoteEndpoint {

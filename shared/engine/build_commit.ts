@@ -1,0 +1,348 @@
+import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
+import { isForbidding } from "../merge/consent_order.ts";
+import type { Json } from "../merge/json.ts";
+import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
+import type { RecordState } from "../merge/record_plan.ts";
+import { planRecord } from "../merge/plan_record.ts";
+import { sameJson } from "../merge/same_json.ts";
+import { shadowAfter } from "../merge/shadow_after.ts";
+import type {
+  BatchCommit,
+  ConflictWrite,
+  FailureWrite,
+  LinkChange,
+  LogLine,
+  ShadowWrite,
+} from "../store/commit_store.ts";
+import type { ItemResult, RecordClass } from "./batch.ts";
+import { type ItemPlan, WHOLE_RECORD } from "./plan_item.ts";
+
+/** What a batch leaves behind, but for what only the run knows. */
+export type BatchEffects = Omit<BatchCommit, "counters" | "errors" | "cursor" | "phase" | "at"> & {
+  readonly classes: ReadonlyMap<number, RecordClass>;
+  /** Why records were excluded, skipped or failed, by ordinal. */
+  readonly reasons: ReadonlyMap<number, string>;
+  /** Writes that were made: one a record and side. */
+  readonly updates: number;
+  readonly conflictCount: number;
+  readonly counters: Readonly<Record<string, number>>;
+};
+
+function emptyDraft() {
+  return {
+    links: [] as { aId: string; bId: string }[],
+    removedLinks: [] as number[],
+    linkChanges: [] as LinkChange[],
+    shadows: [] as ShadowWrite[],
+    conflicts: [] as ConflictWrite[],
+    plannedRecords: [] as string[],
+    decided: [] as number[],
+    staleDecisions: [] as number[],
+    failures: [] as FailureWrite[],
+    mended: [] as string[],
+    suppressions: [] as { key: string; consent: string }[],
+    log: [] as LogLine[],
+    intents: [] as string[],
+    classes: new Map<number, RecordClass>(),
+    reasons: new Map<number, string>(),
+    updates: 0,
+    conflictCount: 0,
+    counters: {} as Record<string, number>,
+  };
+}
+
+type Effects = ReturnType<typeof emptyDraft>;
+
+function consentFieldOf(rules: PairRules): string | undefined {
+  return Object.keys(rules.fields).find((field) => rules.fields[field]?.kind === "consent");
+}
+
+/** Side A as the table holds it after the write, canonical; null where it cannot be read. */
+function localAfter(result: ItemResult, rules: PairRules): CanonicalRecord | null {
+  if (result.local?.outcome !== "done") return null;
+  try {
+    return canonicalRecord(result.local.doc, "local", rules);
+  } catch (error) {
+    if (error instanceof UnreadableValueError) return null;
+    throw error;
+  }
+}
+
+function logLine(
+  plan: ItemPlan,
+  line: Omit<LogLine, "crosswalkId" | "aId" | "bId">,
+  ids: { readonly aId?: string; readonly bId?: string } = {},
+): LogLine {
+  const { crosswalkId, aId, bId } = plan.record;
+  return { crosswalkId, aId: ids.aId ?? aId, bId: ids.bId ?? bId, ...line };
+}
+
+/** Remembers who must not be written to, before the link that knows it is gone. */
+function suppress(
+  effects: Effects,
+  rules: PairRules,
+  ...records: readonly (CanonicalRecord | null | undefined)[]
+): void {
+  const consent = consentFieldOf(rules);
+  if (consent === undefined) return;
+  const known = records.flatMap((record) =>
+    record === null || record === undefined ? [] : [record]
+  );
+  const forbidding = known.map((record) => record[consent]).find(isForbidding);
+  if (forbidding === undefined) return;
+  for (const record of known) {
+    const key = record[rules.keyField];
+    if (typeof key === "string") effects.suppressions.push({ key, consent: forbidding });
+  }
+}
+
+function addFailure(effects: Effects, { record }: ItemPlan, code: string): void {
+  const { recordKey, aId, bId, a, bToken } = record;
+  effects.failures.push({ recordKey, aId, bId, code, aToken: a?.token ?? "", bToken });
+}
+
+function openConflict(
+  effects: Effects,
+  plan: ItemPlan,
+  conflict: { field: string; base: Json; a: Json; b: Json; reason: string },
+): void {
+  const { crosswalkId, aId, bId, recordKey } = plan.record;
+  effects.conflicts.push({ crosswalkId, aId, bId, recordKey, ...conflict });
+}
+
+function addMerge(
+  effects: Effects,
+  result: ItemResult,
+  plan: ItemPlan & { kind: "merge" },
+  rules: PairRules,
+): RecordClass {
+  const { record, state } = plan;
+  const { changes, conflicts, decided, staleDecisions } = plan.plan;
+  const remoteDone = result.remote?.outcome === "ok";
+  const localDone = result.local?.outcome === "done";
+  const shadow = shadowAfter(rules, state, plan.plan, {
+    local: localDone,
+    remote: remoteDone ? result.answered : "not_done",
+  });
+  const held = localDone ? localAfter(result, rules) : state.a;
+  const token = localDone ? result.local.token : record.a?.token ?? "";
+  if (record.kind === "match" && record.aId !== null && record.bId !== null) {
+    effects.links.push({ aId: record.aId, bId: record.bId });
+    effects.log.push(logLine(plan, {
+      side: "b",
+      action: "link",
+      field: null,
+      before: null,
+      after: null,
+      rule: "equal_key",
+      applied: true,
+    }));
+  }
+  effects.shadows.push({
+    crosswalkId: record.crosswalkId,
+    aId: record.aId ?? "",
+    bId: record.bId ?? "",
+    a: shadow.a,
+    b: shadow.b,
+    settled: shadow.settled,
+    // A record that the table keeps in another form than was written has to be looked at again.
+    aToken: held !== null && sameJson(held, shadow.a) ? token : "",
+    version: record.kind === "match" ? 0 : record.shadow?.version ?? 0,
+  });
+  for (const { field, side, before, after, rule } of changes) {
+    const isDone = side === "local" ? localDone : remoteDone;
+    effects.log.push(logLine(plan, {
+      side: side === "local" ? "a" : "b",
+      action: isDone ? "update" : "refuse",
+      field,
+      before,
+      after,
+      rule,
+      applied: isDone,
+    }));
+  }
+  if (changes.some(({ field }) => field === rules.keyField)) {
+    suppress(effects, rules, state.a, state.b);
+  }
+  for (const { field, base, a, b, reason } of conflicts) {
+    openConflict(effects, plan, { field, base: base === null ? null : { ...base }, a, b, reason });
+  }
+  effects.conflictCount += conflicts.length;
+  effects.plannedRecords.push(record.recordKey);
+  const isComplete = changes.every(({ side }) => side === "local" ? localDone : remoteDone);
+  if (isComplete) effects.decided.push(...decided);
+  effects.staleDecisions.push(...staleDecisions);
+  effects.updates += Number(remoteDone) + Number(localDone);
+  if (conflicts.length > 0) return "conflicted";
+  return changes.length > 0 ? "changed" : "unchanged";
+}
+
+/** The base of a pair that was just made: equal fields are agreed on, the others are merged next time. */
+function addNewPair(
+  effects: Effects,
+  plan: ItemPlan,
+  ids: { readonly aId: string; readonly bId: string },
+  a: CanonicalRecord,
+  b: CanonicalRecord,
+  token: string,
+  rules: PairRules,
+): void {
+  const state: RecordState = { base: null, a, b, decisions: [], localRefusals: {} };
+  const nothing = planRecord(rules, state, "both");
+  const shadow = shadowAfter(rules, state, nothing, { local: false, remote: "not_done" });
+  effects.links.push(ids);
+  effects.shadows.push({
+    crosswalkId: null,
+    ...ids,
+    a: shadow.a,
+    b: shadow.b,
+    settled: shadow.settled,
+    aToken: sameJson(shadow.a, a) ? token : "",
+    version: 0,
+  });
+  effects.log.push(logLine(plan, {
+    side: plan.kind === "create_local" ? "a" : "b",
+    action: "create",
+    field: null,
+    before: null,
+    after: { ...(plan.kind === "create_local" ? a : b) },
+    rule: "new",
+    applied: true,
+  }, ids));
+  effects.mended.push(plan.record.recordKey);
+  effects.updates++;
+}
+
+function addCreate(effects: Effects, result: ItemResult, rules: PairRules): RecordClass {
+  const { plan } = result;
+  const { record } = plan;
+  if (plan.kind === "create_local" && result.local?.outcome === "done" && record.bId !== null) {
+    const a = localAfter(result, rules);
+    const aId = result.newId ?? "";
+    if (a !== null) {
+      addNewPair(effects, plan, { aId, bId: record.bId }, a, plan.b, result.local.token, rules);
+      effects.counters["createdLocal"] = (effects.counters["createdLocal"] ?? 0) + 1;
+    }
+    return "changed";
+  }
+  if (plan.kind === "create_remote" && result.remote?.outcome === "ok" && record.aId !== null) {
+    const ids = { aId: record.aId, bId: result.remote.id };
+    if (result.answered === null) effects.links.push(ids);
+    else addNewPair(effects, plan, ids, plan.a, result.answered, record.a?.token ?? "", rules);
+    effects.counters["createdRemote"] = (effects.counters["createdRemote"] ?? 0) + 1;
+    return "changed";
+  }
+  return "skipped";
+}
+
+function addAbsence(
+  effects: Effects,
+  result: ItemResult,
+  plan: ItemPlan & { kind: "absence" },
+  rules: PairRules,
+): RecordClass {
+  const { record, gone, action, left, staleDecisions } = plan;
+  effects.plannedRecords.push(record.recordKey);
+  effects.staleDecisions.push(...staleDecisions);
+  if (action === "conflict") {
+    openConflict(effects, plan, {
+      field: WHOLE_RECORD,
+      base: null,
+      a: gone === "local" ? null : { ...left },
+      b: gone === "local" ? { ...left } : null,
+      reason: "deleted_but_edited",
+    });
+    effects.conflictCount++;
+    return "conflicted";
+  }
+  suppress(effects, rules, left, record.shadow?.a, record.shadow?.b);
+  if (record.crosswalkId === null) return "excluded";
+  const isWrite = action === "delete" || action === "unsubscribe";
+  const deleted = action === "delete";
+  const missing = gone === "local" ? "a_missing" : "b_missing";
+  effects.linkChanges.push({
+    crosswalkId: record.crosswalkId,
+    state: action === "unlink" || deleted || gone === "both" ? "unlinked" : missing,
+  });
+  effects.log.push(logLine(plan, {
+    side: gone === "local" ? "b" : "a",
+    action: deleted ? "delete" : action === "unlink" ? "unlink" : "mark",
+    field: null,
+    before: left === null ? null : { ...left },
+    after: null,
+    rule: gone === "local" ? "local_deleted" : gone === "remote" ? "remote_missing" : "both_gone",
+    applied: true,
+  }));
+  for (const { id, field } of record.conflicts) {
+    if (field === WHOLE_RECORD && !staleDecisions.includes(id)) effects.decided.push(id);
+  }
+  const consent = consentFieldOf(rules);
+  if (action === "unsubscribe" && consent !== undefined && result.remote?.outcome === "ok") {
+    effects.log.push(logLine(plan, {
+      side: "b",
+      action: "update",
+      field: consent,
+      before: left?.[consent] ?? null,
+      after: "unsubscribed",
+      rule: "local_deleted",
+      applied: true,
+    }));
+  }
+  if (isWrite && (result.remote?.outcome === "ok" || result.local?.outcome === "done")) {
+    effects.updates++;
+  }
+  const counter = gone === "local" ? "missingLocal" : "missingRemote";
+  effects.counters[counter] = (effects.counters[counter] ?? 0) + 1;
+  return "changed";
+}
+
+/** Why a record's write did not come to pass for now; null if it did or there was none. */
+function skipReason(result: ItemResult): string | null {
+  if (result.skipped !== null) return result.skipped;
+  const { remote, local } = result;
+  if (remote?.outcome === "unknown") return "unconfirmed";
+  if (remote?.outcome === "retryable") return "retry";
+  if (remote?.outcome === "not_found" && result.plan.kind !== "absence") return "vanished";
+  return local?.outcome === "moved" ? "moved" : null;
+}
+
+function failureCode(result: ItemResult): string | null {
+  if (result.plan.kind === "failed") return result.plan.code;
+  if (result.remote?.outcome === "rejected") return result.remote.code;
+  return result.local?.outcome === "rejected" ? result.local.code : null;
+}
+
+function addItem(effects: Effects, result: ItemResult, rules: PairRules): RecordClass {
+  const { plan } = result;
+  if (plan.kind === "excluded") return "excluded";
+  const failed = failureCode(result);
+  if (failed !== null) addFailure(effects, plan, failed);
+  const skipped = skipReason(result);
+  // What was done of a merge is kept, whatever became of the rest; everything
+  // else is done as a whole or not at all.
+  if (plan.kind === "merge" && result.skipped === null) {
+    const done = addMerge(effects, result, plan, rules);
+    if (failed !== null) return "failed";
+    if (skipped !== null) return "skipped";
+    if (plan.record.failure !== null) effects.mended.push(plan.record.recordKey);
+    return done;
+  }
+  if (failed !== null) return "failed";
+  if (skipped !== null) return "skipped";
+  return plan.kind === "absence"
+    ? addAbsence(effects, result, plan, rules)
+    : addCreate(effects, result, rules);
+}
+
+/** Puts together what a batch leaves behind. */
+export function buildCommit(results: readonly ItemResult[], rules: PairRules): BatchEffects {
+  const effects = emptyDraft();
+  for (const result of results) {
+    const { ordinal } = result.plan.record;
+    effects.classes.set(ordinal, addItem(effects, result, rules));
+    const reason = failureCode(result) ?? skipReason(result) ??
+      (result.plan.kind === "excluded" ? result.plan.reason : null);
+    if (reason !== null) effects.reasons.set(ordinal, reason);
+  }
+  return effects;
+}

@@ -1,0 +1,110 @@
+import type { RemoteRecord } from "../connectors/connector.ts";
+import { UnreadableRecordsError } from "../connectors/unreadable_records_error.ts";
+import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
+import type { CanonicalRecord } from "../merge/pair.ts";
+import { sameJson } from "../merge/same_json.ts";
+import type { Database } from "../store/database.ts";
+import type { Batch } from "./batch.ts";
+import { replan } from "./plan_batch.ts";
+import type { ItemPlan } from "./plan_item.ts";
+
+/** A batch's plans, each made from what the remote holds this moment where it is about to be written there. */
+export interface Confirmed {
+  readonly plans: readonly ItemPlan[];
+  /** Records to be left for another time, by ordinal, with the reason. */
+  readonly skipped: ReadonlyMap<number, string>;
+}
+
+function needsReading(plan: ItemPlan, dryRun: boolean): boolean {
+  if (plan.record.bId === null) return false;
+  // Absence is proved by a read by id; that a page did not hold somebody is only a hint.
+  if (plan.kind === "absence") return plan.gone !== "local" || plan.action !== "mark";
+  if (dryRun || plan.kind !== "merge") return false;
+  return plan.plan.changes.some(({ side }) => side === "remote");
+}
+
+/** Reads records by id; a record that cannot be read does not hide the others. */
+async function getReadable(
+  batch: Batch,
+  ids: readonly string[],
+): Promise<(RemoteRecord | null | "unreadable")[]> {
+  const { pair: { remote: { connector } } } = batch.slice.deps;
+  try {
+    return [...await connector.get(batch.slice.remote, ids)];
+  } catch (error) {
+    if (!(error instanceof UnreadableRecordsError) || error.indexes.length === 0) throw error;
+    const bad = new Set(error.indexes);
+    const good = await getReadable(batch, ids.filter((_, index) => !bad.has(index)));
+    let next = 0;
+    return ids.map((_, index) => bad.has(index) ? "unreadable" : good[next++] ?? null);
+  }
+}
+
+async function findKeys(
+  batch: Batch,
+  plans: readonly ItemPlan[],
+): Promise<ReadonlyMap<number, string>> {
+  const { connector } = batch.slice.deps.pair.remote;
+  const { keyField } = batch.slice.deps.pair.rules;
+  const creates = plans.flatMap((plan) => plan.kind === "create_remote" ? [plan] : []);
+  const skipped = new Map<number, string>();
+  if (creates.length === 0) return skipped;
+  const found = await connector.find(
+    batch.slice.remote,
+    creates.map(({ fields }) => String(fields[keyField] ?? "")),
+  );
+  for (const [index, plan] of creates.entries()) {
+    // It came since the list was read. Created, its fields would be written over.
+    if ((found[index]?.length ?? 0) > 0) skipped.set(plan.record.ordinal, "appeared_at_remote");
+  }
+  return skipped;
+}
+
+/**
+ * Reads, just before writing, what is about to be written over, and plans anew
+ * what has changed since it was listed. The remote cannot be asked to write only
+ * if nothing changed, so this is as close as one can get.
+ */
+export async function confirmRemote(
+  batch: Batch,
+  database: Database,
+  plans: readonly ItemPlan[],
+): Promise<Confirmed> {
+  const { rules } = batch.slice.deps.pair;
+  const skipped = new Map<number, string>();
+  const reading = plans.filter((plan) => needsReading(plan, batch.dryRun));
+  const fresh = new Map<number, CanonicalRecord | null>();
+  const read = await getReadable(batch, reading.map((plan) => plan.record.bId ?? ""));
+  for (const [index, plan] of reading.entries()) {
+    const answer = read[index] ?? null;
+    const { ordinal } = plan.record;
+    if (answer === "unreadable") {
+      skipped.set(ordinal, "unreadable_record");
+      continue;
+    }
+    try {
+      const b = answer === null ? null : canonicalRecord(answer.doc, "remote", rules);
+      const known = plan.kind === "merge"
+        ? plan.state.b
+        : plan.kind === "absence"
+        ? plan.left
+        : null;
+      const isKnown = plan.kind === "merge" || plan.kind === "absence" && plan.gone === "local";
+      if (!isKnown || !sameJson(b, known)) fresh.set(ordinal, b);
+    } catch (error) {
+      if (!(error instanceof UnreadableValueError)) throw error;
+      skipped.set(ordinal, error.code);
+    }
+  }
+  const confirmed = fresh.size === 0 ? plans : await replan(batch, database, plans, fresh);
+  for (const plan of confirmed) {
+    // Read a moment ago it was there, listed before; the next list tells for certain.
+    if (plan.kind === "absence" && plan.gone !== "local" && plan.record.kind === "pair") {
+      skipped.set(plan.record.ordinal, "vanished");
+    }
+  }
+  if (!batch.dryRun) {
+    for (const [ordinal, reason] of await findKeys(batch, confirmed)) skipped.set(ordinal, reason);
+  }
+  return { plans: confirmed, skipped };
+}

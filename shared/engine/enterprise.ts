@@ -1,0 +1,302 @@
+/**
+ * The two-way run.
+ *
+ * 1. `read`: list side B once and keep what differs from the shadows; find the
+ *    records of side A that have no living link
+ * 2. `match`: what is gone, who belongs to whom, which records to look at
+ * 3. `guard`: plan them all and count; a limit that would be broken stops the run
+ *    before anything is written
+ * 4. `apply`: stretch by stretch, lock, plan from what both sides hold this
+ *    moment, write the remote, commit everything else at once
+ *
+ * Every step leaves a cursor, and the whole can be cut off anywhere.
+ *
+ * @module
+ */
+import type { RemoteSchema } from "../connectors/connector.ts";
+import { RemoteError } from "../connectors/remote_error.ts";
+import { countLinked } from "../store/backfill_store.ts";
+import type { LocalTable } from "../store/local_table.ts";
+import {
+  type KeyedTable,
+  matchFreeByKey,
+  planWork,
+  reuniteOrphans,
+  stageAbsences,
+  stageLocalAbsences,
+} from "../store/match_store.ts";
+import type { Run } from "../store/run.ts";
+import { clearRun, isEmpty, moveRun, noteGuard, startOver } from "../store/run_store.ts";
+import { rememberSchema } from "../store/schema_store.ts";
+import { nextWork } from "../store/work_store.ts";
+import { applyBatch, type Stretch } from "./apply_batch.ts";
+import type { Batch, Tally } from "./batch.ts";
+import { allowedKinds, flowOf, keyedTable, managedSets, storedSchema } from "./batch_config.ts";
+import { GuardError } from "./guard_error.ts";
+import { guardCounters, leastFloor, runGuard } from "./guard.ts";
+import { LocalEmptyError } from "./local_empty_error.ts";
+import { checkRemoteSchema, openLocalTable } from "./open_sides.ts";
+import { planBatch } from "./plan_batch.ts";
+import type { ItemPlan } from "./plan_item.ts";
+import { readSides } from "./read_sides.ts";
+import { resolveIntents } from "./resolve_intents.ts";
+import { runSlice, type Slice, type SliceDeps, type WorkEnd } from "./slice.ts";
+import type { StopReason } from "./stop_reason.ts";
+
+// The remote no longer knows where the list was left, or leads in a circle.
+const CURSOR_CODES = ["invalid_cursor", "cursor_refused", "cursor_loop"];
+
+/** Records a batch looks at: four batch calls of reads and four of writes at most. */
+const BATCH_RECORDS = 196;
+
+/** Records a step of the guard plans. */
+const GUARD_RECORDS = 500;
+
+/** An enumeration that is older is not acted upon, in ms. */
+const LIST_LIFE_MS = 24 * 60 * 60_000;
+
+/** What one call asks of a run. */
+export interface EnterpriseCall {
+  /** Records of the walk to put behind it at most. */
+  readonly maxRecords: number;
+  readonly tally: Tally;
+  /** Takes the plans of the records looked at, for who wants to show them. */
+  readonly onPlans?: (plans: readonly ItemPlan[]) => void;
+}
+
+interface Step {
+  readonly slice: Slice;
+  readonly table: LocalTable;
+  readonly keyed: KeyedTable;
+}
+
+function numberIn(run: Run, name: string): number {
+  const value = run.cursor[name];
+  return typeof value === "number" ? value : 0;
+}
+
+/** Reads what the account holds, and makes the managed names it lacks where that is allowed. */
+async function describe({ slice }: Step, run: Run): Promise<RemoteSchema> {
+  const { pair: { remote, rules } } = slice.deps;
+  let schema = await remote.connector.describe(slice.remote);
+  checkRemoteSchema(slice.deps.pair, schema);
+  if (run.params["dryRun"] === true || !remote.createMissing) return schema;
+  for (const rule of Object.values(rules.fields)) {
+    if (rule.kind !== "set") continue;
+    const missing = rule.managed.filter((name) =>
+      !Object.hasOwn(schema.sets[rule.remote] ?? {}, name)
+    );
+    if (missing.length === 0 || remote.connector.createSetNames === undefined) continue;
+    schema = await remote.connector.createSetNames(slice.remote, schema, rule.remote, missing);
+  }
+  return schema;
+}
+
+async function read(step: Step, run: Run): Promise<{ run: Run; stop: StopReason | null }> {
+  const { slice, table } = step;
+  const { pool, pair } = slice.deps;
+  let started = run;
+  let schema: RemoteSchema | null = null;
+  if (run.cursor["fingerprint"] === undefined || numberIn(run, "page") === 0) {
+    // Before anything is read: this is where a refused key or a wrong name shows.
+    schema = await describe(step, run);
+    await rememberSchema(pool, pair.name, managedSets(pair, schema));
+    started = await moveRun(pool, run, {
+      cursor: {
+        fingerprint: pair.fingerprint,
+        sets: managedSets(pair, schema),
+        listedAt: slice.deps.remote.now(),
+      },
+      phase: "Reading both sides",
+      requests: slice.takeRequests(),
+    });
+  }
+  if (await isEmpty(pool, table.select)) {
+    const linked = await countLinked(pool, pair.name);
+    if (linked > 0) throw new LocalEmptyError(linked);
+  }
+  return { run: started, stop: await readSides(slice, started, table, schema) };
+}
+
+async function match(step: Step, run: Run): Promise<Run> {
+  const { slice, keyed, table } = step;
+  const { pool, pair } = slice.deps;
+  const { keyField } = pair.rules;
+  // A record that did not even tell its id may be any of those that seem to be gone.
+  if (run.cursor["nameless"] === true) await stageLocalAbsences(pool, run, keyed, keyField);
+  else await stageAbsences(pool, run, keyed, keyField);
+  await reuniteOrphans(pool, run);
+  await matchFreeByKey(pool, run, keyed, keyField);
+  const planned = await planWork(pool, run, table, { step: "guard" }, "Planning");
+  slice.committed(planned);
+  return await moveRun(pool, run, { cursor: {}, phase: "Planning", requests: 0 });
+}
+
+function batchOf(step: Step, run: Run, before: Readonly<Record<string, number>>): Batch {
+  const { slice, table, keyed } = step;
+  return {
+    slice,
+    run,
+    table,
+    keyed,
+    schema: storedSchema(run.cursor["sets"]),
+    flow: flowOf(run),
+    dryRun: run.params["dryRun"] === true,
+    justRead: false,
+    guard: runGuard(slice.deps.pair.rules, numberIn(run, "linked"), before, allowedKinds(run)),
+  };
+}
+
+function storedCounts(run: Run): Record<string, number> {
+  const counts = run.cursor["guards"];
+  if (typeof counts !== "object" || counts === null || Array.isArray(counts)) return {};
+  return Object.fromEntries(
+    Object.entries(counts).flatMap(([kind, n]) => typeof n === "number" ? [[kind, n]] : []),
+  );
+}
+
+/** Plans everything that is to be done and lets a limit stop it, before any of it is done. */
+async function guard(step: Step, first: Run): Promise<{ run: Run; stop: StopReason | null }> {
+  const { slice } = step;
+  const { pool, pair } = slice.deps;
+  let run = first;
+  // Fewer records than any limit minds need no look ahead.
+  if (numberIn(run, "work") > leastFloor(pair.rules)) {
+    const batch = batchOf(step, run, storedCounts(run));
+    const guilty: ItemPlan[] = [];
+    for (let planned = numberIn(run, "planned");;) {
+      const items = await nextWork(pool, run, planned, numberIn(run, "total"), GUARD_RECORDS);
+      const last = items.at(-1);
+      if (last === undefined) break;
+      const plans = await planBatch(batch, pool, items);
+      guilty.push(
+        ...plans.filter(({ kind }) => kind === "merge" || kind === "absence").slice(0, 100),
+      );
+      try {
+        batch.guard.add(plans);
+      } catch (error) {
+        if (error instanceof GuardError) await noteGuilty(step, run, error, guilty);
+        throw error;
+      }
+      planned = last.ordinal;
+      run = await moveRun(pool, run, {
+        cursor: { planned, guards: guardCounters(batch.guard.counts) },
+        phase: "Planning",
+        requests: 0,
+      });
+      slice.committed(run);
+      const stop = slice.stopReason();
+      if (stop !== null) return { run, stop };
+    }
+  }
+  run = await moveRun(pool, run, { cursor: { step: "apply" }, phase: "Syncing", requests: 0 });
+  return { run, stop: null };
+}
+
+async function noteGuilty(
+  { slice }: Step,
+  run: Run,
+  error: GuardError,
+  plans: readonly ItemPlan[],
+): Promise<void> {
+  const some = plans.slice(-1000);
+  await noteGuard(
+    slice.deps.pool,
+    run,
+    error.tripped.kind,
+    some.flatMap(({ record }) => record.aId ?? []),
+    some.flatMap(({ record }) => record.bId ?? []),
+  );
+}
+
+async function nextStretch(
+  step: Step,
+  run: Run,
+  from: number,
+  through: number,
+): Promise<Stretch> {
+  const items = await nextWork(step.slice.deps.pool, run, from, through, BATCH_RECORDS);
+  const last = items.at(-1);
+  const isFull = items.length === BATCH_RECORDS && last !== undefined;
+  return { items, from, to: isFull ? last.ordinal : through };
+}
+
+async function apply(step: Step, run: Run, call: EnterpriseCall): Promise<StopReason | null> {
+  const { slice } = step;
+  const total = numberIn(run, "total");
+  const batch = batchOf(step, run, run.counters);
+  let at = numberIn(run, "at");
+  const through = Math.min(total, at + call.maxRecords);
+  while (at < through) {
+    const stretch = await nextStretch(step, run, at, through);
+    const applied = await applyBatch(batch, stretch, call.tally);
+    call.onPlans?.(applied.map(({ plan }) => plan));
+    at = stretch.to;
+    if (at >= total) return null;
+    const stop = slice.stopReason();
+    if (stop !== null) return stop;
+  }
+  return at >= total ? null : "record_limit";
+}
+
+function isOutdated(run: Run, now: number): boolean {
+  const { listedAt } = run.cursor;
+  return typeof listedAt === "number" && now - listedAt > LIST_LIFE_MS;
+}
+
+async function work(slice: Slice, first: Run, call: EnterpriseCall): Promise<WorkEnd> {
+  const { pool, pair, log, remote } = slice.deps;
+  const step: Step = { slice, table: await openLocalTable(pool, pair), keyed: keyedTable(pair) };
+  let run = first;
+  const { fingerprint } = run.cursor;
+  const changed = typeof fingerprint === "string" && fingerprint !== pair.fingerprint;
+  if (changed || isOutdated(run, remote.now())) {
+    const reason = changed ? "configuration_changed" : "list_outdated";
+    log("warn", "epoch_restarted", { runId: run.id, reason });
+    run = await startOver(pool, run, "Starting again from the list");
+  }
+  if (run.params["dryRun"] !== true) await resolveIntents(slice, run);
+  if (run.cursor["step"] === undefined) {
+    const { run: read_, stop } = await read(step, run);
+    if (stop !== null) return { done: false, reason: stop };
+    run = await match(step, read_);
+  }
+  if (run.cursor["step"] === "guard") {
+    const { run: guarded, stop } = await guard(step, run);
+    if (stop !== null) return { done: false, reason: stop };
+    run = guarded;
+  }
+  const stop = await apply(step, run, call);
+  if (stop !== null) return { done: false, reason: stop };
+  await clearRun(pool, run);
+  return {
+    done: true,
+    phases: {
+      completed: "Done: every record was looked at",
+      failed: "Finished, but some records could not be synced",
+    },
+  };
+}
+
+/**
+ * Works on a two-way run for one slice.
+ *
+ * @returns The run as it was left, or null if another worker took it over.
+ */
+export async function enterprise(
+  deps: SliceDeps,
+  run: Run,
+  call: EnterpriseCall,
+): Promise<Run | null> {
+  return await runSlice(deps, run, async (slice) => {
+    try {
+      return await work(slice, run, call);
+    } catch (error) {
+      if (!(error instanceof RemoteError) || !CURSOR_CODES.includes(error.code)) throw error;
+      // Once; a remote that refuses its own fresh cursor is an error.
+      slice.deps.log("warn", "epoch_restarted", { runId: run.id, reason: error.code });
+      const phase = "Starting again, because the remote list cannot be continued";
+      return await work(slice, await startOver(slice.deps.pool, run, phase), call);
+    }
+  });
+}

@@ -1,0 +1,70 @@
+import { type GuardKind, guardKinds, trippedGuard } from "../merge/guard_kinds.ts";
+import type { PairRules } from "../merge/pair.ts";
+import type { Guard } from "./batch.ts";
+import { GuardError } from "./guard_error.ts";
+import type { ItemPlan } from "./plan_item.ts";
+
+const KINDS: readonly GuardKind[] = ["deletes", "unsubscribes", "blanks", "updates"];
+
+function kindsOf(plan: ItemPlan, rules: PairRules): ReadonlySet<GuardKind> {
+  if (plan.kind === "merge") return guardKinds(plan.plan, rules);
+  const kinds = new Set<GuardKind>();
+  // A link that is given up counts as a delete, whatever the policy makes of it:
+  // many of them at once are the sign of a mishap on the other side.
+  if (plan.kind === "absence" && plan.action !== "conflict") {
+    kinds.add("deletes");
+    if (plan.action === "unsubscribe") kinds.add("unsubscribes");
+  }
+  return kinds;
+}
+
+/**
+ * Makes the guard of a run.
+ *
+ * @param linked Linked records, which the limits are a share of.
+ * @param before Counters as {@linkcode guardCounters} makes them: what the run has counted so far.
+ * @param allowed Kinds that an operator has allowed for this run.
+ */
+export function runGuard(
+  rules: PairRules,
+  linked: number,
+  before: Readonly<Record<string, number>>,
+  allowed: ReadonlySet<GuardKind>,
+): Guard {
+  const counts: Record<GuardKind, number> = { deletes: 0, unsubscribes: 0, blanks: 0, updates: 0 };
+  for (const kind of KINDS) counts[kind] = before[counterOf(kind)] ?? 0;
+  return {
+    counts,
+    add(plans) {
+      const added: Partial<Record<GuardKind, number>> = {};
+      for (const plan of plans) {
+        for (const kind of kindsOf(plan, rules)) added[kind] = (added[kind] ?? 0) + 1;
+      }
+      const next = { ...counts };
+      for (const kind of KINDS) next[kind] += added[kind] ?? 0;
+      const tripped = trippedGuard(next, linked, rules.limits, allowed);
+      if (tripped !== null) throw new GuardError(tripped, linked);
+      Object.assign(counts, next);
+      return added;
+    },
+  };
+}
+
+/** The run's counter of a kind: its own, since "updates" counts writes. */
+function counterOf(kind: GuardKind): string {
+  return `guarded_${kind}`;
+}
+
+/** What was counted of each kind, as counters of the run. */
+export function guardCounters(
+  counts: Partial<Record<GuardKind, number>>,
+): Record<string, number> {
+  return Object.fromEntries(
+    KINDS.flatMap((kind) => counts[kind] === undefined ? [] : [[counterOf(kind), counts[kind]]]),
+  );
+}
+
+/** The most records of any kind that no limit can stop: with fewer there is nothing to guard. */
+export function leastFloor(rules: PairRules): number {
+  return Math.min(...KINDS.map((kind) => rules.limits[kind].floor));
+}

@@ -1,0 +1,86 @@
+import type { CanonicalRecord } from "../merge/pair.ts";
+import type { ConflictReason } from "../merge/record_plan.ts";
+import type { Database } from "../store/database.ts";
+import { readReferenceShares, type ReferenceEdit } from "../store/reference_store.ts";
+import { loadRecords, type WorkItem } from "../store/work_store.ts";
+import type { Batch } from "./batch.ts";
+import { type ItemPlan, planItem, type PlanOptions } from "./plan_item.ts";
+
+type Refusals = Map<string, Record<string, ConflictReason>>;
+
+/** Edits that would reach through a reference of side A, by what the reference is called. */
+function referenceEdits(batch: Batch, plans: readonly ItemPlan[]): Map<string, ReferenceEdit[]> {
+  const { rules } = batch.slice.deps.pair;
+  const edits = new Map<string, ReferenceEdit[]>();
+  for (const plan of plans) {
+    if (plan.kind !== "merge" || plan.record.aId === null) continue;
+    for (const { field, side, after } of plan.plan.changes) {
+      const [head, column] = (rules.fields[field]?.local ?? "").split(".");
+      if (side !== "local" || head === undefined || column === undefined) continue;
+      const edit = { aId: plan.record.aId, field, value: after };
+      const others = edits.get(head);
+      if (others === undefined) edits.set(head, [edit]);
+      else others.push(edit);
+    }
+  }
+  return edits;
+}
+
+/** Which of those edits are not for this run to make, as others share the record they would change. */
+async function refusalsOf(
+  batch: Batch,
+  database: Database,
+  plans: readonly ItemPlan[],
+): Promise<Refusals> {
+  const refusals: Refusals = new Map();
+  for (const [head, edits] of referenceEdits(batch, plans)) {
+    const shares = await readReferenceShares(database, batch.run, batch.keyed, head, edits);
+    for (const { aId, field, sharers, agreeing } of shares) {
+      if (sharers > 0 && agreeing === sharers) continue;
+      const reason = sharers === 0 ? "no_reference" : "shared_reference";
+      refusals.set(aId, { ...refusals.get(aId), [field]: reason });
+    }
+  }
+  return refusals;
+}
+
+/**
+ * Plans records anew with what was found out since.
+ *
+ * @param fresh Side B by ordinal, where it was read just now; null if it is gone.
+ */
+export async function replan(
+  batch: Batch,
+  database: Database,
+  plans: readonly ItemPlan[],
+  fresh: ReadonlyMap<number, CanonicalRecord | null> = new Map(),
+): Promise<ItemPlan[]> {
+  const { rules } = batch.slice.deps.pair;
+  const optionsOf = (plan: ItemPlan): PlanOptions => {
+    const read = fresh.get(plan.record.ordinal);
+    return { rules, flow: batch.flow, ...(read === undefined ? {} : { fresh: read }) };
+  };
+  const first = plans.map((plan) =>
+    fresh.has(plan.record.ordinal) ? planItem(plan.record, optionsOf(plan)) : plan
+  );
+  const refusals = await refusalsOf(batch, database, first);
+  if (refusals.size === 0) return first;
+  return first.map((plan) => {
+    const localRefusals = refusals.get(plan.record.aId ?? "");
+    return localRefusals === undefined
+      ? plan
+      : planItem(plan.record, { ...optionsOf(plan), localRefusals });
+  });
+}
+
+/** Loads and plans records of the walk. */
+export async function planBatch(
+  batch: Batch,
+  database: Database,
+  items: readonly WorkItem[],
+): Promise<ItemPlan[]> {
+  const { rules } = batch.slice.deps.pair;
+  const records = await loadRecords(database, batch.run, batch.table, items);
+  const plans = records.map((record) => planItem(record, { rules, flow: batch.flow }));
+  return await replan(batch, database, plans);
+}

@@ -1,0 +1,126 @@
+import type { RemoteRecord, SetChange, WriteOp, WriteResult } from "../connectors/connector.ts";
+import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
+import type { Doc, Json } from "../merge/json.ts";
+import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
+import { clearIntents, type Intent, writeIntents } from "../store/intent_store.ts";
+import type { Batch } from "./batch.ts";
+import type { ItemPlan } from "./plan_item.ts";
+
+/** What became of a batch's writes at the remote, by ordinal. */
+export interface RemoteWrites {
+  readonly results: ReadonlyMap<number, WriteResult>;
+  /** What the remote answered, canonical. */
+  readonly answered: ReadonlyMap<number, CanonicalRecord>;
+  /** Intents whose outcome is known. */
+  readonly settled: readonly string[];
+}
+
+function names(value: Json): readonly string[] {
+  return Array.isArray(value) ? value.filter((name) => typeof name === "string") : [];
+}
+
+function setChange(before: Json, after: Json): SetChange {
+  const [had, has] = [names(before), names(after)];
+  return {
+    add: has.filter((name) => !had.includes(name)),
+    remove: had.filter((name) => !has.includes(name)),
+  };
+}
+
+/** The write at the remote that a plan asks for; null where there is none. */
+export function writeOpOf(plan: ItemPlan, rules: PairRules): WriteOp | null {
+  const id = plan.record.bId;
+  switch (plan.kind) {
+    case "merge": {
+      if (id === null) return null;
+      const fields: Doc = {};
+      const sets: Record<string, SetChange> = {};
+      for (const { field, side, before, after } of plan.plan.changes) {
+        const rule = rules.fields[field];
+        if (side !== "remote" || rule === undefined) continue;
+        if (rule.kind === "set") sets[rule.remote] = setChange(before, after);
+        else fields[rule.remote] = after;
+      }
+      const isEmpty = Object.keys(fields).length === 0 && Object.keys(sets).length === 0;
+      return isEmpty ? null : { op: "update", id, fields, sets };
+    }
+    case "create_remote": {
+      const fields: Doc = {};
+      const sets: Record<string, readonly string[]> = {};
+      for (const [field, value] of Object.entries(plan.fields)) {
+        const rule = rules.fields[field];
+        if (rule !== undefined) fields[rule.remote] = value;
+      }
+      for (const [field, value] of Object.entries(plan.sets)) {
+        const rule = rules.fields[field];
+        if (rule !== undefined) sets[rule.remote] = value;
+      }
+      return { op: "create", fields, sets };
+    }
+    case "absence": {
+      if (plan.gone !== "local" || id === null) return null;
+      if (plan.action === "delete") return { op: "delete", id };
+      const consent = Object.entries(rules.fields).find(([, rule]) => rule.kind === "consent");
+      if (plan.action !== "unsubscribe" || consent === undefined) return null;
+      const [field, rule] = consent;
+      const allows = ["subscribed", "pending", "none"].includes(String(plan.left?.[field]));
+      return allows
+        ? { op: "update", id, fields: { [rule.remote]: "unsubscribed" }, sets: {} }
+        : null;
+    }
+    default:
+      return null;
+  }
+}
+
+function intentOf(plan: ItemPlan, op: WriteOp, rules: PairRules): Intent {
+  const { crosswalkId, aId, bId } = plan.record;
+  const payload = plan.kind === "create_remote" ? { key: plan.fields[rules.keyField] ?? null } : {};
+  return { id: crypto.randomUUID(), crosswalkId, aId, bId, operation: op.op, payload };
+}
+
+function canonicalAnswer(record: RemoteRecord | null, rules: PairRules): CanonicalRecord | null {
+  if (record === null) return null;
+  try {
+    return canonicalRecord(record.doc, "remote", rules);
+  } catch (error) {
+    if (error instanceof UnreadableValueError) return null;
+    throw error;
+  }
+}
+
+/** Writes intents down, sends the writes, and tells what became of each. */
+export async function writeRemote(
+  batch: Batch,
+  plans: readonly ItemPlan[],
+): Promise<RemoteWrites> {
+  const { pool, pair: { rules, remote: { connector } } } = batch.slice.deps;
+  const writes = plans.flatMap((plan) => {
+    const op = writeOpOf(plan, rules);
+    return op === null ? [] : [{ plan, op, intent: intentOf(plan, op, rules) }];
+  });
+  const results = new Map<number, WriteResult>();
+  const answered = new Map<number, CanonicalRecord>();
+  const settled: string[] = [];
+  if (writes.length === 0) return { results, answered, settled };
+  await writeIntents(pool, batch.run, writes.map(({ intent }) => intent));
+  let answers: readonly WriteResult[];
+  try {
+    answers = await connector.write(batch.slice.remote, batch.schema, writes.map(({ op }) => op));
+  } catch (error) {
+    // The contract: what throws has sent nothing. The database may be what is
+    // gone, and then the intents are read at the next start.
+    await clearIntents(pool, writes.map(({ intent }) => intent.id)).catch(() => {});
+    throw error;
+  }
+  for (const [index, { plan, intent }] of writes.entries()) {
+    const result = answers[index];
+    if (result === undefined) continue;
+    results.set(plan.record.ordinal, result);
+    if (result.outcome !== "unknown") settled.push(intent.id);
+    if (result.outcome !== "ok") continue;
+    const record = canonicalAnswer(result.record, rules);
+    if (record !== null) answered.set(plan.record.ordinal, record);
+  }
+  return { results, answered, settled };
+}

@@ -1,0 +1,103 @@
+/**
+ * Intents: what is about to be sent to the remote, written down first. One that is
+ * left over tells that nobody knows what became of the call.
+ *
+ * @module
+ */
+import type { Json } from "../merge/json.ts";
+import type { Database } from "./database.ts";
+import { committed, FENCE } from "./fence.ts";
+import type { Run } from "./run.ts";
+
+/** A call that is about to be sent, or was and is not confirmed. */
+export interface Intent {
+  readonly id: string;
+  readonly crosswalkId: number | null;
+  readonly aId: string | null;
+  readonly bId: string | null;
+  readonly operation: "create" | "update" | "delete";
+  /** For a create, the key it can be found by. */
+  readonly payload: { readonly [name: string]: Json };
+}
+
+/** Writes intents down. */
+export async function writeIntents(
+  database: Database,
+  run: Run,
+  intents: readonly Intent[],
+): Promise<void> {
+  const rows = await database.query(
+    `with fence as materialized (${FENCE}),
+     written as (
+       insert into public.sync_intents
+         (id, run_id, pair, crosswalk_id, a_id, b_id, operation, payload, state, fencing, sent_at)
+       select i.id, fence.id, fence.pair, i."crosswalkId", i."aId", i."bId", i.operation, i.payload,
+         'sent', $2, now()
+       from fence, jsonb_to_recordset($3::jsonb) as i (
+         id uuid, "crosswalkId" bigint, "aId" uuid, "bId" text, operation text, payload jsonb)
+     )
+     select 1 from fence`,
+    [run.id, run.fencing, JSON.stringify(intents)],
+  );
+  committed(rows, run);
+}
+
+/**
+ * Intents that nobody is at any more: of runs that are not at work, and of
+ * workers that lost their lease.
+ */
+export async function leftOverIntents(database: Database, run: Run): Promise<Intent[]> {
+  return await database.query<Intent>(
+    `select i.id, i.crosswalk_id::float8 as "crosswalkId", i.a_id::text as "aId", i.b_id as "bId",
+       i.operation, i.payload
+     from public.sync_intents i
+     left join public.sync_runs r on r.id = i.run_id
+     where i.pair = $1 and (r.id is null or r.status <> 'running' or r.fencing <> i.fencing or r.id = $2)
+     order by i.created_at, i.id limit 500`,
+    [run.pair, run.id],
+  );
+}
+
+/** Forgets intents whose outcome is known. */
+export async function clearIntents(database: Database, ids: readonly string[]): Promise<void> {
+  await database.query(`delete from public.sync_intents where id = any ($1::uuid[])`, [ids]);
+}
+
+/** A record of each side that a lost answer has made one. */
+export interface FoundLink {
+  readonly aId: string;
+  readonly bId: string;
+}
+
+/**
+ * Links what creates without an answer had made, as new links without a base, and
+ * forgets the intents. A record that is linked by now, or gone, is left as it is.
+ */
+export async function linkFound(
+  database: Database,
+  run: Run,
+  links: readonly FoundLink[],
+  intents: readonly string[],
+): Promise<void> {
+  const rows = await database.query(
+    `with fence as materialized (${FENCE}),
+     linked as (
+       insert into public.integration_crosswalk (pair, a_id, b_id)
+       select fence.pair, l."aId", l."bId"
+       from fence, jsonb_to_recordset($3::jsonb) as l ("aId" uuid, "bId" text)
+       on conflict do nothing
+       returning id, a_id, b_id
+     ),
+     logged as (
+       insert into public.sync_log (run_id, pair, crosswalk_id, a_id, b_id, side, action, rule, applied)
+       select fence.id, fence.pair, linked.id, linked.a_id, linked.b_id, 'b', 'link', 'found_after_lost_answer', true
+       from fence, linked
+     ),
+     cleared as (
+       delete from public.sync_intents i using fence where i.id = any ($4::uuid[])
+     )
+     select 1 from fence`,
+    [run.id, run.fencing, JSON.stringify(links), intents],
+  );
+  committed(rows, run);
+}

@@ -1,0 +1,138 @@
+/**
+ * The queue: records that are worth a closer look, one row a record.
+ *
+ * @module
+ */
+import type { Database } from "./database.ts";
+
+/** A record to put into the queue. */
+export interface QueueEntry {
+  readonly pair: string;
+  readonly side: "a" | "b";
+  readonly recordId: string;
+  /** Why, in words of ours; never a value. */
+  readonly reason: string;
+}
+
+/**
+ * Puts records into the queue, in one statement. One that is in it already keeps
+ * its place and its attempts, takes the new reason and is due at once: what made
+ * it wait may be what has changed.
+ *
+ * @param entries A record may be among them more than once; its last reason stands.
+ * @returns How many rows were made or touched.
+ */
+export async function enqueue(
+  database: Database,
+  entries: readonly QueueEntry[],
+): Promise<number> {
+  // In one order for everybody, so that of two callers with the same records one
+  // waits for the other instead of each for the other.
+  const rows = await database.query<{ count: number }>(
+    `with queued as (
+       insert into public.sync_queue as q (pair, side, record_id, reason)
+       select distinct on (e.pair, e.side, e.record_id) e.pair, e.side, e.record_id, e.reason
+       from jsonb_to_recordset($1::jsonb)
+         as e (pair text, side "char", record_id text, reason text, n integer)
+       order by e.pair, e.side, e.record_id, e.n desc
+       on conflict (pair, side, record_id) do update
+       set version = q.version + 1, reason = excluded.reason,
+         not_before = least(q.not_before, excluded.not_before)
+       returning 1
+     )
+     select count(*)::integer as count from queued`,
+    [
+      JSON.stringify(entries.map(({ pair, side, recordId, reason }, n) => (
+        { pair, side, record_id: recordId, reason, n }
+      ))),
+    ],
+  );
+  return rows[0]?.count ?? 0;
+}
+
+/** A record that a worker has taken out of the queue for a while. */
+export interface QueuedRecord {
+  readonly side: "a" | "b";
+  readonly recordId: string;
+  /** Raised whenever it is put in again. */
+  readonly version: number;
+  readonly attempts: number;
+}
+
+/**
+ * Takes due records, the oldest first, for `leaseMs`: nobody else is given them
+ * until then, unless they are put in again. One that is not settled by then comes
+ * back by itself, so a killed worker loses nothing.
+ */
+export async function claimQueued(
+  database: Database,
+  pair: string,
+  limit: number,
+  leaseMs: number,
+): Promise<QueuedRecord[]> {
+  return await database.query<QueuedRecord>(
+    `with due as (
+       select pair, side, record_id from public.sync_queue
+       where pair = $1 and not_before <= now()
+       order by enqueued_at, side, record_id
+       limit $2
+       for update skip locked
+     )
+     update public.sync_queue q
+     set not_before = now() + make_interval(secs => $3::double precision / 1000),
+       attempts = q.attempts + 1
+     from due
+     where q.pair = due.pair and q.side = due.side and q.record_id = due.record_id
+     returning q.side, q.record_id as "recordId", q.version::float8 as version, q.attempts`,
+    [pair, limit, leaseMs],
+  );
+}
+
+/** What became of a record that was taken out. */
+export interface QueueSettlement {
+  readonly side: "a" | "b";
+  readonly recordId: string;
+  readonly version: number;
+  /** When to look at it again, in ms from now; null if it is done with. */
+  readonly againInMs: number | null;
+}
+
+/** Puts taken records away, or back. One that was put in again meanwhile stays, and is due at once. */
+export async function settleQueued(
+  database: Database,
+  pair: string,
+  settlements: readonly QueueSettlement[],
+): Promise<void> {
+  await database.query(
+    `with given as (
+       select * from jsonb_to_recordset($2::jsonb)
+         as g (side "char", "recordId" text, version bigint, "againInMs" double precision)
+     ),
+     held as (
+       select q.pair, q.side, q.record_id, q.version = g.version and g."againInMs" is null as done,
+         case when q.version = g.version then now() + make_interval(secs => g."againInMs" / 1000)
+           else now() end as due
+       from public.sync_queue q join given g on q.side = g.side and q.record_id = g."recordId"
+       where q.pair = $1
+       order by q.side, q.record_id
+       for update of q
+     ),
+     gone as (
+       delete from public.sync_queue q using held
+       where held.done and q.pair = held.pair and q.side = held.side and q.record_id = held.record_id
+     )
+     update public.sync_queue q set not_before = held.due
+     from held
+     where not held.done and q.pair = held.pair and q.side = held.side and q.record_id = held.record_id`,
+    [pair, JSON.stringify(settlements)],
+  );
+}
+
+/** How many records of a pair are due. */
+export async function countQueued(database: Database, pair: string): Promise<number> {
+  const rows = await database.query<{ n: number }>(
+    `select count(*)::integer as n from public.sync_queue where pair = $1 and not_before <= now()`,
+    [pair],
+  );
+  return rows[0]?.n ?? 0;
+}

@@ -1,0 +1,58 @@
+import type { Json } from "../merge/json.ts";
+import type { Database } from "./database.ts";
+import { identifier } from "./identifier.ts";
+import type { KeyedTable } from "./match_store.ts";
+import type { Run } from "./run.ts";
+
+/** A value that side B wants to give to the record that a record of side A refers to. */
+export interface ReferenceEdit {
+  readonly aId: string;
+  /** Name of the mapped field. */
+  readonly field: string;
+  /** Canonical. */
+  readonly value: Json;
+}
+
+/** Who shares the record referred to. */
+export interface ReferenceShare {
+  readonly aId: string;
+  readonly field: string;
+  /** Linked records of side A that refer to it; 0 where nothing is referred to. */
+  readonly sharers: number;
+  /** Of them, those whose record of side B holds the value. */
+  readonly agreeing: number;
+}
+
+/**
+ * Tells for each edit whether all who share the record referred to want it: only
+ * then is it clear what is meant.
+ *
+ * @param head What the foreign key `head_id` is called by in paths.
+ */
+export async function readReferenceShares(
+  database: Database,
+  run: Run,
+  table: KeyedTable,
+  head: string,
+  edits: readonly ReferenceEdit[],
+): Promise<ReferenceShare[]> {
+  const name = `${identifier(table.schema)}.${identifier(table.table)}`;
+  const key = identifier(`${head}_id`);
+  const id = identifier(table.id);
+  return await database.query<ReferenceShare>(
+    `select e."aId" as "aId", e.field, count(cw.id)::integer as sharers,
+       count(cw.id) filter (
+         where t.${id} = e."aId" or coalesce(sb.doc, s.b) -> e.field is not distinct from e.value
+       )::integer as agreeing
+     from jsonb_to_recordset($4::jsonb) e ("aId" uuid, field text, value jsonb)
+     left join ${name} me on me.${id} = e."aId"
+     left join ${name} t on t.${key} = me.${key}
+     left join public.integration_crosswalk cw
+       on cw.pair = $3 and cw.a_id = t.${id} and cw.link_state = 'linked'
+     left join public.shadow_snapshots s on s.crosswalk_id = cw.id
+     left join public.sync_stage sb on sb.run_id = $1 and sb.epoch = $2 and sb.side = 'b'
+       and sb.record_id = cw.b_id and jsonb_typeof(sb.doc) = 'object'
+     group by e."aId", e.field`,
+    [run.id, run.epoch, run.pair, JSON.stringify(edits)],
+  );
+}

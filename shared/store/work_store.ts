@@ -1,0 +1,215 @@
+/**
+ * The statements that fetch records to be planned, lock them, and ask what else
+ * the planner has to know.
+ *
+ * @module
+ */
+import type { Doc, Json } from "../merge/json.ts";
+import type { CanonicalRecord } from "../merge/pair.ts";
+import type { Database } from "./database.ts";
+import type { LocalTable } from "./local_table.ts";
+import type { Run } from "./run.ts";
+import { token } from "./token.ts";
+
+/** What a record of the walk is. */
+export type WorkKind =
+  | "pair"
+  | "absent_local"
+  | "absent_remote"
+  | "match"
+  | "new_local"
+  | "new_remote"
+  | "held";
+
+/** One record to be looked at. */
+export interface WorkItem {
+  /** Place in the walk, from 1. */
+  readonly ordinal: number;
+  readonly kind: WorkKind;
+  readonly crosswalkId: number | null;
+  readonly aId: string | null;
+  readonly bId: string | null;
+}
+
+/** The next records of a run's walk after `after`, up to and including `through`. */
+export async function nextWork(
+  database: Database,
+  run: Run,
+  after: number,
+  through: number,
+  limit: number,
+): Promise<WorkItem[]> {
+  return await database.query<WorkItem>(
+    `select ordinal, kind, crosswalk_id::float8 as "crosswalkId", a_id::text as "aId", b_id as "bId"
+     from public.sync_work
+     where run_id = $1 and epoch = $2 and ordinal > $3 and ordinal <= $4
+     order by ordinal limit $5`,
+    [run.id, run.epoch, after, through, limit],
+  );
+}
+
+/**
+ * The names under which a record is locked: by the ids of both sides, so that
+ * whoever comes from either of them meets the same lock.
+ */
+export function lockKeys(item: Pick<WorkItem, "aId" | "bId">): string[] {
+  const keys: string[] = [];
+  if (item.aId !== null) keys.push(`a:${item.aId}`);
+  if (item.bId !== null) keys.push(`b:${item.bId}`);
+  return keys;
+}
+
+/**
+ * Tries to lock records until the end of the caller's transaction.
+ *
+ * @returns The keys that were locked; the others are in somebody else's hands.
+ */
+export async function tryLockRecords(
+  database: Database,
+  pair: string,
+  keys: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const rows = await database.query<{ key: string }>(
+    `select k.key from unnest($2::text[]) k (key)
+     where pg_try_advisory_xact_lock(hashtextextended('sync_record:' || $1 || ':' || k.key, 0))`,
+    [pair, keys],
+  );
+  return new Set(rows.map(({ key }) => key));
+}
+
+/** A conflict of a record that is open, or decided and not yet carried out. */
+export interface StoredConflict {
+  readonly id: number;
+  readonly field: string;
+  readonly status: "open" | "resolved";
+  readonly reason: string;
+  readonly base: Json;
+  readonly a: Json;
+  readonly b: Json;
+  readonly choice: "local" | "remote" | "value" | null;
+  readonly value: Json;
+}
+
+/** A write that was refused in an earlier run. */
+export interface StoredFailure {
+  readonly code: string;
+  /** Runs in a row in which it failed. */
+  readonly runs: number;
+  readonly aToken: string;
+  readonly bToken: string;
+  /** Whether the last of them was this run. */
+  readonly thisRun: boolean;
+}
+
+/** A record with all that the planner has to know of it. */
+export interface LoadedRecord extends WorkItem {
+  /** Under which conflicts and failures are kept. */
+  readonly recordKey: string;
+  readonly linkState: string | null;
+  readonly shadow: {
+    readonly a: CanonicalRecord;
+    readonly b: CanonicalRecord;
+    readonly settled: readonly string[];
+    readonly version: number;
+  } | null;
+  /** Side A as it stands this moment, not canonical yet. */
+  readonly a: { readonly doc: Doc; readonly token: string } | null;
+  /** Side B as it was listed; canonical. */
+  readonly b: CanonicalRecord | null;
+  /** How side B was found by the enumeration; null where it is as its shadow says. */
+  readonly bState: string | null;
+  /** Why a held record is held. */
+  readonly state: string | null;
+  readonly bToken: string;
+  readonly conflicts: readonly StoredConflict[];
+  readonly failure: StoredFailure | null;
+  /** Whether the key of a record of side A belongs to somebody who must not be written to. */
+  readonly suppressed: boolean;
+}
+
+/** Digest of a key, as {@linkcode LoadedRecord.suppressed} looks it up. */
+export function keyDigest(pair: string, key: string): string {
+  return `encode(sha256(convert_to(${pair} || ':' || ${key}, 'UTF8')), 'hex')`;
+}
+
+/** Loads records: side A from its table, side B from the enumeration or, unchanged since, from the shadow. */
+export async function loadRecords(
+  database: Database,
+  run: Run,
+  table: LocalTable,
+  items: readonly WorkItem[],
+): Promise<LoadedRecord[]> {
+  const rows = await database.query<{ records: LoadedRecord[] }>(
+    `with item as (
+       select w.*, case
+         when w."crosswalkId" is not null then 'cw:' || w."crosswalkId"
+         when w."bId" is not null then 'b:' || w."bId"
+         else 'a:' || w."aId" end as key
+       from jsonb_to_recordset($4::jsonb)
+         as w (ordinal integer, kind text, "crosswalkId" bigint, "aId" uuid, "bId" text)
+     )
+     select coalesce(jsonb_agg(jsonb_build_object(
+       'ordinal', w.ordinal, 'kind', w.kind, 'crosswalkId', w."crosswalkId",
+       'aId', w."aId", 'bId', w."bId", 'recordKey', w.key, 'linkState', cw.link_state,
+       'shadow', case when s.crosswalk_id is not null then jsonb_build_object(
+         'a', s.a, 'b', s.b, 'settled', s.settled, 'version', s.version) end,
+       'a', case when a.doc is not null then jsonb_build_object(
+         'doc', a.doc, 'token', ${token("a.doc")}) end,
+       'b', coalesce(case when jsonb_typeof(sb.doc) = 'object' then sb.doc end,
+         case when sb.record_id is null then s.b end),
+       'bState', sb.state,
+       'state', coalesce(sb.state, sa.state),
+       'bToken', coalesce(nullif(sb.token, ''), s.b_token, ''),
+       'conflicts', coalesce(conflict.list, '[]'),
+       'failure', case when f.record_key is not null then jsonb_build_object(
+         'code', f.code, 'runs', f.runs, 'aToken', f.a_token, 'bToken', f.b_token,
+         'thisRun', f.last_run_id is not distinct from $1) end,
+       'suppressed', p.key_digest is not null
+     ) order by w.ordinal), '[]') as records
+     from item w
+     left join public.integration_crosswalk cw on cw.id = w."crosswalkId"
+     left join public.shadow_snapshots s on s.crosswalk_id = cw.id
+     left join lateral (select t.doc from (${table.select}) t where t.id = w."aId" limit 1) a on true
+     left join public.sync_stage sb on sb.run_id = $1 and sb.epoch = $2 and sb.side = 'b'
+       and sb.record_id = w."bId"
+     left join public.sync_stage sa on sa.run_id = $1 and sa.epoch = $2 and sa.side = 'a'
+       and sa.record_id = w."aId"::text
+     left join public.sync_failures f on f.pair = $3 and f.record_key = w.key
+     left join public.sync_suppressions p on p.pair = $3
+       and p.key_digest = ${keyDigest("$3", "sa.natural_key")}
+     left join lateral (
+       select jsonb_agg(jsonb_build_object(
+         'id', c.id, 'field', c.field, 'status', c.status, 'reason', c.reason, 'base', c.base,
+         'a', c.a, 'b', c.b, 'choice', c.choice, 'value', c.resolved_value) order by c.id) as list
+       from public.sync_conflicts c
+       where c.pair = $3 and c.record_key = w.key
+         and (c.status = 'open' or c.status = 'resolved' and c.applied_at is null)
+     ) conflict on true`,
+    [run.id, run.epoch, run.pair, JSON.stringify(items)],
+  );
+  return rows[0]?.records ?? [];
+}
+
+/**
+ * Links that give way to new ones: of either record, and of which a side is gone.
+ * A link of two living records is never among them.
+ */
+export async function deadLinks(
+  database: Database,
+  run: Run,
+  table: LocalTable,
+  links: readonly { readonly aId: string; readonly bId: string }[],
+): Promise<number[]> {
+  const rows = await database.query<{ id: number }>(
+    `select distinct cw.id::float8 as id
+     from jsonb_to_recordset($4::jsonb) l ("aId" uuid, "bId" text)
+     join public.integration_crosswalk cw on cw.pair = $3 and cw.link_state <> 'keep_apart'
+       and (cw.a_id = l."aId" or cw.b_id = l."bId")
+     left join public.sync_stage sb on sb.run_id = $1 and sb.epoch = $2 and sb.side = 'b'
+       and sb.record_id = cw.b_id
+     where cw.link_state <> 'linked' or sb.state = 'absent'
+       or not exists (select 1 from (${table.select}) t where t.id = cw.a_id)`,
+    [run.id, run.epoch, run.pair, JSON.stringify(links)],
+  );
+  return rows.map(({ id }) => id);
+}
