@@ -80,7 +80,7 @@ Deno.test("the unit tests of shared/ pass under the older Deno", async () => {
   assert(passed > files.length, `only ${passed} tests of ${files.length} files ran`);
 });
 
-Deno.test("a backfill runs to its end under the older Deno", async () => {
+Deno.test("the functions do their work under the older Deno", async () => {
   const people = samplePeople({
     pairs: 240,
     sharedAddresses: 2,
@@ -112,4 +112,20 @@ Deno.test("a backfill runs to its end under the older Deno", async () => {
     [data.counters.linked, data.counters.shadowsCreated, data.counters.drift],
     [240, 240, 5],
   );
+
+  const [edited] = await pool.query<{ id: string; email: string }>(
+    `update public.clients set first_name = 'Edited'
+     where id = (
+       select cw.a_id from public.integration_crosswalk cw
+       join public.shadow_snapshots s on s.crosswalk_id = cw.id
+       where s.a = s.b order by cw.id limit 1)
+     returning id, email`,
+  );
+  const twoWay = await admin.functions.invoke("enterprise-sync", { body: { maxRecords: 10_000 } });
+  assertEquals(twoWay.error, null, await stack.functions.log("enterprise-sync"));
+  assertEquals([twoWay.data.done, twoWay.data.errors], [true, 0]);
+  assert(twoWay.data.updatesApplied >= 1);
+  const named = await admin.functions.invoke("smart-sync", { body: { emails: [edited?.email] } });
+  assertEquals(named.error, null, await stack.functions.log("smart-sync"));
+  assertEquals(named.data.out[0].reason, "no changes detected");
 });

@@ -82,9 +82,13 @@ export async function backfillStack(
   };
 }
 
-/** Calls backfill-sync as an app does. */
-export async function invoke(client: Client, body: Record<string, unknown>): Promise<Answer> {
-  const { data, error, response } = await client.functions.invoke("backfill-sync", { body });
+/** Calls a function as an app does. */
+export async function invoke(
+  client: Client,
+  body: Record<string, unknown>,
+  name = "backfill-sync",
+): Promise<Answer> {
+  const { data, error, response } = await client.functions.invoke(name, { body });
   if (error === null) return { status: response?.status ?? 0, body: data };
   if (!(error instanceof FunctionsHttpError)) throw error;
   const refusal: Response = error.context;
