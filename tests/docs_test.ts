@@ -24,6 +24,8 @@ Deno.test("docs/configuration.md names every variable the functions read", async
     "shared/http/slice_deps.ts",
     "shared/http/call_self.ts",
     "shared/connectors/mailerlite/config.ts",
+    "shared/connectors/mailerlite/webhook_signature.ts",
+    "shared/http/smart_sync.ts",
   ];
   const names = new Set<string>();
   for (const source of sources) {

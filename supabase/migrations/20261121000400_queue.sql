@@ -5,9 +5,6 @@
 -- whether something came in while the work was under way.
 alter table public.sync_queue add column version bigint not null default 1;
 
--- The look-up of people by address, in the form in which addresses are compared.
-create index clients_key_idx on public.clients (lower(btrim(email)));
-
 -- Tells whoever waits for work that there is some: at commit, once a transaction.
 -- Where the project can call out by itself, a later migration makes it do so.
 create function sync_private.wake() returns void
@@ -143,6 +140,16 @@ revoke all on function
   sync_private.watch_reference(text, regclass, text, text, regclass, text)
 from public, anon, authenticated, service_role;
 
-select sync_private.watch('clients', 'public.clients', 'id');
-select sync_private.watch_reference(
-  'clients', 'public.clients', 'id', 'partner_id', 'public.partners', 'id');
+-- The example tables; who has dropped them does the same for their own.
+do $$
+begin
+  if to_regclass('public.clients') is null or to_regclass('public.partners') is null then
+    return;
+  end if;
+  perform sync_private.watch('clients', 'public.clients', 'id');
+  perform sync_private.watch_reference(
+    'clients', 'public.clients', 'id', 'partner_id', 'public.partners', 'id');
+  -- The look-up of people by address, in the form in which addresses are compared.
+  create index clients_key_idx on public.clients (lower(btrim(email)));
+end;
+$$;
