@@ -150,8 +150,9 @@ export function plainSql(
   return {
     // "offset 0" keeps the planner from writing each expression out wherever its
     // name stands, which took a value out of its record seven times over.
-    values: `cross join lateral (select ${values.join(", ")} offset 0) v ` +
-      `cross join lateral (select ${texts.join(", ")} offset 0) w`,
+    // One inside the other: between two joins it puts a cache that never hits.
+    values: `cross join lateral (select v.*, ${texts.join(", ")} ` +
+      `from (select ${values.join(", ")} offset 0) v offset 0) w`,
     isPlain: tests.join("\n and "),
     canonical: `jsonb_build_object(${members.join(", ")})`,
     key,
