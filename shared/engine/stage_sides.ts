@@ -6,6 +6,7 @@ import type { LocalTable } from "../store/local_table.ts";
 import type { Run } from "../store/run.ts";
 import { stagePlainLocal, stagePlainRemote } from "../store/stage_plain.ts";
 import { checkRemoteSchema } from "./open_sides.ts";
+import { freeBytes } from "./free_bytes.ts";
 import { RemoteEmptyError } from "./remote_empty_error.ts";
 import type { Slice } from "./slice.ts";
 import { type StageText, stageText } from "./stage_text.ts";
@@ -125,6 +126,7 @@ async function readRemotePage(
   try {
     const { projection } = connector.spec;
     const read = await stagePlainRemote(pool, run, pair.rules, projection, raw.answer, raw.watch);
+    freeBytes(raw.answer);
     return { page: connector.readRest(cursor, read), staged: read.staged };
   } catch (error) {
     if (!isDataError(error)) throw error;
