@@ -4,7 +4,7 @@ import { countLinked, stagePage } from "../store/backfill_store.ts";
 import { isDataError } from "../store/is_data_error.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import type { Run } from "../store/run.ts";
-import { stagePlainLocal, stagePlainRemote } from "../store/stage_plain.ts";
+import { type PlainRemotePage, stagePlainLocal, stagePlainRemote } from "../store/stage_plain.ts";
 import { checkRemoteSchema } from "./open_sides.ts";
 import { freeBytes } from "./free_bytes.ts";
 import { RemoteEmptyError } from "./remote_empty_error.ts";
@@ -113,19 +113,67 @@ export async function readAhead<Page extends { readonly next: string | null }>(
 }
 
 /**
+ * Lets the database stage the plain records of the remote's pages, each page once.
+ *
+ * A page that is on its way is handed over as soon as it is there, on another
+ * connection, while the database still works on the page before. Nobody knows
+ * for certain by then that it comes next; but its records are the remote's in
+ * any case, and it counts only when it is asked for and committed in its turn.
+ */
+class RemoteStage implements AsyncDisposable {
+  readonly #step: Step;
+  readonly #reads = new WeakMap<Uint8Array, Promise<PlainRemotePage>>();
+  readonly #underWay = new Set<Promise<unknown>>();
+  #isClosed = false;
+
+  constructor(step: Step) {
+    this.#step = step;
+  }
+
+  /** Stages a page, and the one on its way behind it. */
+  stage({ answer, watch, ahead }: RawPage): Promise<PlainRemotePage> {
+    const read = this.#stage(answer, watch);
+    ahead?.answer.then((next) => {
+      if (!this.#isClosed) void this.#stage(next, watch);
+    }, () => {});
+    return read;
+  }
+
+  #stage(answer: Uint8Array, watch: readonly string[]): Promise<PlainRemotePage> {
+    const known = this.#reads.get(answer);
+    if (known !== undefined) return known;
+    const { slice: { deps: { pool, pair } }, run } = this.#step;
+    const { projection } = pair.remote.connector.spec;
+    const read = stagePlainRemote(pool, run, pair.rules, projection, answer, watch);
+    this.#reads.set(answer, read);
+    this.#underWay.add(read);
+    const end = () => this.#underWay.delete(read);
+    // Whoever asks for the page hears of a failure; perhaps nobody does.
+    read.then(end, end);
+    return read;
+  }
+
+  /** Waits for what is under way: after a restart of the enumeration it would stage into the next one. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    await Promise.allSettled(this.#underWay);
+  }
+}
+
+/**
  * Reads a page of the remote. The database stages the records that are canonical
  * as they stand; the page holds those it left.
  */
 async function readRemotePage(
   { slice, run }: Step,
+  stage: RemoteStage,
   cursor: string,
   raw: RawPage,
 ): Promise<{ readonly page: Page; readonly staged: number }> {
-  const { pool, pair, log } = slice.deps;
+  const { pair, log } = slice.deps;
   const { connector } = pair.remote;
   try {
-    const { projection } = connector.spec;
-    const read = await stagePlainRemote(pool, run, pair.rules, projection, raw.answer, raw.watch);
+    const read = await stage.stage(raw);
     freeBytes(raw.answer);
     return { page: connector.readRest(cursor, read), staged: read.staged };
   } catch (error) {
@@ -151,6 +199,7 @@ async function stageRemote(step: Step, start: string): Promise<StopReason | null
   const { slice, run, seen } = step;
   const { pool, pair, log } = slice.deps;
 
+  await using stage = new RemoteStage(step);
   let raw: RawPage | null = null;
 
   async function read(from: string | null): Promise<StagePage> {
@@ -158,7 +207,7 @@ async function stageRemote(step: Step, start: string): Promise<StopReason | null
     // Sent for while the database reads this one.
     const ahead = slice.stopReason() === null;
     raw = await pair.remote.connector.fetchPage(slice.remote, cursor, { previous: raw, ahead });
-    const { page, staged } = await readRemotePage(step, cursor, raw);
+    const { page, staged } = await readRemotePage(step, stage, cursor, raw);
     for (const { reason } of page.unreadable) {
       log("warn", "unreadable_record", { runId: run.id, side: "b", reason });
     }
