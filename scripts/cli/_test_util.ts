@@ -54,6 +54,9 @@ export function fakeClient(
       calls.push([name, body]);
       return Promise.resolve(body).then(call);
     },
+    select: () => Promise.resolve([]),
+    count: () => Promise.resolve(0),
+    rpc: () => Promise.resolve(null),
   };
 }
 

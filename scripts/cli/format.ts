@@ -5,6 +5,11 @@ export function count(n: number): string {
   return Math.round(n).toLocaleString("en-US");
 }
 
+/** So many things, in words that suit the number: `1 field waits`, `2 fields wait`. */
+export function counted(n: number, one: string, many: string): string {
+  return `${count(n)} ${n === 1 ? one : many}`;
+}
+
 /** A duration in ms, in the unit that suits it: `640 ms`, `6.4 s`, `2 min 05 s`. */
 export function duration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;

@@ -3,27 +3,43 @@
  *
  * @module
  */
+import config from "../../sync.config.ts";
 import { backfillCommand } from "./backfill.ts";
 import { type Command, type CommandContext, UsageError } from "./command.ts";
+import { conflictsCommand } from "./conflicts.ts";
 import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
 import { pauseCommand } from "./pause.ts";
 import { ProjectError } from "./project.ts";
 import { resumeCommand } from "./resume.ts";
+import { runCommand } from "./run.ts";
+import { smartCommand } from "./smart.ts";
 import { statusCommand } from "./status.ts";
 import { LookError, RefusedError, type SyncClient } from "./sync_client.ts";
+import { undoCommand } from "./undo.ts";
+import { verifyCommand } from "./verify.ts";
 import { webhooksCommand } from "./webhooks.ts";
+import { whyCommand } from "./why.ts";
+
+const PROCESS = {
+  config,
+  env: (name: string) => Deno.env.get(name),
+  fetch: (input: string | URL | Request, init?: RequestInit) => fetch(input, init),
+  now: () => Date.now(),
+  random: () => Math.random(),
+};
 
 const COMMANDS: readonly Command[] = [
   statusCommand,
   backfillCommand,
   pauseCommand,
   resumeCommand,
-  webhooksCommand({
-    env: (name) => Deno.env.get(name),
-    fetch: (input, init) => fetch(input, init),
-    now: () => Date.now(),
-    random: () => Math.random(),
-  }),
+  runCommand(PROCESS),
+  smartCommand,
+  verifyCommand(PROCESS),
+  conflictsCommand(PROCESS),
+  whyCommand(PROCESS),
+  undoCommand(PROCESS),
+  webhooksCommand(PROCESS),
 ];
 
 const USAGE = `Run and watch the sync of a project.
@@ -35,10 +51,14 @@ ${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join("\n
 The project is the one that SUPABASE_URL and SUPABASE_SECRET_KEY name, else the local stack.
 'deno task sync <command> --help' tells more of a command. Every command takes --json.
 
-Exits with 0 when it is done, 1 when the run failed, 2 when nothing could be looked at or started.
+Exits with 0 when it is done, 1 when a run failed or something is left to do, 2 when nothing could be
+looked at or started, 3 when a limit on dangerous changes stopped a run. Addresses and values are shown
+on this terminal alone, where a command's help says so.
 
 Examples:
   deno task sync backfill --wait
+  deno task sync run
+  deno task sync why ann@example.com
   SUPABASE_URL=https://<ref>.supabase.co SUPABASE_SECRET_KEY=sb_secret_… deno task sync status
 `;
 
@@ -54,6 +74,9 @@ function openLater(open: MainContext["openClient"]): SyncClient {
   return {
     readStatus: async () => await (await client()).readStatus(),
     call: async (functionName, body) => await (await client()).call(functionName, body),
+    select: async (query) => await (await client()).select(query),
+    count: async (query) => await (await client()).count(query),
+    rpc: async (name, args) => await (await client()).rpc(name, args),
   };
 }
 

@@ -18,6 +18,15 @@ Deno.test("main() refuses what it does not know before it asks a project, and sh
     ["backfill", "--stale-after-days", "3651"],
     ["status", "--wait"],
     ["pause", "--force"],
+    ["run", "everything"],
+    ["run", "--allow", "deletes"],
+    ["smart"],
+    ["verify", "--apply"],
+    ["conflicts"],
+    ["why"],
+    ["why", "a@x.org", "b@x.org"],
+    ["undo"],
+    ["undo", "12"],
   ];
   for (const args of lines) {
     const context = fakeContext(fakeClient([]));
@@ -32,10 +41,8 @@ Deno.test("main() refuses what it does not know before it asks a project, and sh
 });
 
 Deno.test("main() prints the help of the CLI and of each command without a project", async () => {
-  const lines = [
-    ["--help"],
-    ...["status", "backfill", "pause", "resume"].map((n) => [n, "--help"]),
-  ];
+  const names = "status backfill pause resume run smart verify conflicts why undo webhooks";
+  const lines = [["--help"], ...names.split(" ").map((name) => [name, "--help"])];
   for (const args of lines) {
     const context = fakeContext(fakeClient([]));
     const openClient = () => Promise.reject(new TypeError("No project may be asked for"));
