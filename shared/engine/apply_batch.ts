@@ -8,7 +8,7 @@ import { deadLinks, lockKeys, tryLockRecords, type WorkItem } from "../store/wor
 import type { AppliedItem, Batch, ItemResult, Tally } from "./batch.ts";
 import { type BatchEffects, buildCommit } from "./build_commit.ts";
 import { confirmRemote } from "./confirm_remote.ts";
-import { guardCounters } from "./guard.ts";
+import { countKinds, guardCounters } from "./guard.ts";
 import { planBatch } from "./plan_batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
 import { type RemoteWrites, writeOpOf, writeRemote } from "./write_remote.ts";
@@ -133,6 +133,7 @@ function countersOf(
   guarded: Readonly<Record<string, number>>,
 ): {
   readonly counters: Record<string, number>;
+  readonly conflicts: number;
   readonly failed: number;
   readonly skipped: number;
 } {
@@ -148,18 +149,23 @@ function countersOf(
   add("unchanged", at - stretch.from - looked);
   add("updates", effects.updates);
   add("updated", counters["changed"] ?? 0);
-  add("conflicts", effects.conflictCount);
-  return { counters, failed: counters["failed"] ?? 0, skipped: counters["skipped"] ?? 0 };
+  for (const [ordinal, n] of effects.conflictCounts) if (ordinal <= at) add("conflicts", n);
+  const { conflicts = 0, failed = 0, skipped = 0 } = counters;
+  return { counters, conflicts, failed, skipped };
 }
 
 function note(
   tally: Tally,
   processed: number,
   effects: BatchEffects,
-  counted: { readonly failed: number; readonly skipped: number },
+  counted: {
+    readonly conflicts: number;
+    readonly failed: number;
+    readonly skipped: number;
+  },
 ): void {
   tally.processed += processed;
-  tally.conflicts += effects.conflictCount;
+  tally.conflicts += counted.conflicts;
   tally.updates += effects.updates;
   tally.errors += counted.failed;
   tally.skipped += counted.skipped;
@@ -169,7 +175,6 @@ async function commit(
   batch: Batch,
   stretch: Stretch,
   write: Write,
-  guarded: Readonly<Record<string, number>>,
   tally: Tally,
 ): Promise<readonly AppliedItem[]> {
   const { slice, run } = batch;
@@ -181,13 +186,19 @@ async function commit(
     const effects = buildCommit(results, rules);
     const { at, retry } = placeAfter(
       stretch,
-      results,
+      // Records that were named are told of one by one, and there is no walk to go back in.
+      batch.justRead ? [] : results,
       typeof retried === "number" ? retried : null,
     );
     const replaced = effects.links.length === 0
       ? []
       : await deadLinks(database, run, batch.table, effects.links);
-    if (replaced.length > 0) await removeLinks(database, replaced);
+    if (replaced.length > 0) await removeLinks(database, run, replaced);
+    // What is behind `at` is planned and counted again.
+    const guarded = countKinds(
+      write.plans.filter(({ record: { ordinal } }) => ordinal <= at && !write.skipped.has(ordinal)),
+      rules,
+    );
     const counted = countersOf(stretch, at, effects, guarded);
     const requests = slice.takeRequests();
     const answer = await commitBatch(database, run, {
@@ -236,6 +247,7 @@ function appliedItems(
       recordClass: effects.classes.get(ordinal) ?? "skipped",
       reason: effects.reasons.get(ordinal) ?? null,
       bId: result.remote?.outcome === "ok" ? result.remote.id : bId,
+      sent: result.remote,
     };
   });
 }
@@ -253,9 +265,7 @@ async function pretend(
   const { slice, run } = batch;
   const { pool, pair: { rules } } = slice.deps;
   const planned = await planBatch(batch, pool, stretch.items);
-  const { plans, skipped } = batch.justRead
-    ? { plans: planned, skipped: new Map<number, string>() }
-    : await confirmRemote(batch, pool, planned);
+  const { plans, skipped } = await confirmRemote(batch, pool, planned);
   const guarded = batch.guard.add(plans.filter(({ record }) => !skipped.has(record.ordinal)));
   const results = plans.map((plan): ItemResult => pretended(plan, skipped, rules));
   const effects = buildCommit(results, rules);
@@ -334,7 +344,7 @@ export async function applyBatch(
   const nothing = { results: new Map(), answered: new Map(), settled: [] };
   if (stretch.items.length === 0) {
     const empty = { plans: [], skipped: new Map(), remote: nothing };
-    return await commit(batch, stretch, empty, {}, tally);
+    return await commit(batch, stretch, empty, tally);
   }
   return await pool.transaction(async (locks) => {
     const keys = stretch.items.flatMap(lockKeys);
@@ -344,21 +354,19 @@ export async function applyBatch(
     for (const { record } of planned) {
       if (!lockKeys(record).every((key) => locked.has(key))) {
         elsewhere.set(record.ordinal, "locked");
-      }
+      } else if (record.overtaken) elsewhere.set(record.ordinal, "link_changed");
     }
     const ours = planned.filter(({ record }) => !elsewhere.has(record.ordinal));
-    const confirmed = batch.justRead
-      ? { plans: ours, skipped: new Map<number, string>() }
-      : await confirmRemote(batch, pool, ours);
+    const confirmed = await confirmRemote(batch, pool, ours);
     const skipped = new Map([...elsewhere, ...confirmed.skipped]);
     const writable = confirmed.plans.filter(({ record }) => !skipped.has(record.ordinal));
-    const guarded = batch.guard.add(writable);
+    batch.guard.add(writable);
     const remote = await writeRemote(batch, writable);
     const plans = [
       ...planned.filter(({ record }) => elsewhere.has(record.ordinal)),
       ...confirmed.plans,
     ];
     plans.sort((one, other) => one.record.ordinal - other.record.ordinal);
-    return await commit(batch, stretch, { plans, skipped, remote }, guarded, tally);
+    return await commit(batch, stretch, { plans, skipped, remote }, tally);
   });
 }

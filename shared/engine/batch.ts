@@ -39,6 +39,16 @@ export interface Guard {
    * @throws {GuardError} If a limit would be broken; then nothing was added.
    */
   add(plans: readonly ItemPlan[]): Partial<Record<GuardKind, number>>;
+  /** Adds what is planned, whatever the limits say. */
+  count(plans: readonly ItemPlan[]): void;
+  /** What was counted of a kind, as far as it is remembered: some of the records' ids. */
+  counted(kind: GuardKind): { readonly aIds: readonly string[]; readonly bIds: readonly string[] };
+  /**
+   * Asks the limits about what was counted.
+   *
+   * @throws {GuardError} If one of them would be broken.
+   */
+  check(): void;
 }
 
 /** What became of one record of a batch. */
@@ -63,6 +73,8 @@ export interface AppliedItem {
   /** Why it was excluded, skipped or failed. */
   readonly reason: string | null;
   readonly bId: string | null;
+  /** What became of its write at the remote; null where there was none. */
+  readonly sent: WriteResult | null;
 }
 
 /** The classes of which every record of a walk is in exactly one. */

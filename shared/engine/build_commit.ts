@@ -24,7 +24,8 @@ export type BatchEffects = Omit<BatchCommit, "counters" | "errors" | "cursor" | 
   readonly reasons: ReadonlyMap<number, string>;
   /** Writes that were made: one a record and side. */
   readonly updates: number;
-  readonly conflictCount: number;
+  /** Fields that wait for a person, by record. */
+  readonly conflictCounts: ReadonlyMap<number, number>;
   readonly counters: Readonly<Record<string, number>>;
 };
 
@@ -46,7 +47,7 @@ function emptyDraft() {
     classes: new Map<number, RecordClass>(),
     reasons: new Map<number, string>(),
     updates: 0,
-    conflictCount: 0,
+    conflictCounts: new Map<number, number>(),
     counters: {} as Record<string, number>,
   };
 }
@@ -101,6 +102,10 @@ function addFailure(effects: Effects, { record }: ItemPlan, code: string): void 
   effects.failures.push({ recordKey, aId, bId, code, aToken: a?.token ?? "", bToken });
 }
 
+function addMended(effects: Effects, { record }: ItemPlan): void {
+  if (record.failure !== null) effects.mended.push(record.recordKey);
+}
+
 function openConflict(
   effects: Effects,
   plan: ItemPlan,
@@ -108,6 +113,12 @@ function openConflict(
 ): void {
   const { crosswalkId, aId, bId, recordKey } = plan.record;
   effects.conflicts.push({ crosswalkId, aId, bId, recordKey, ...conflict });
+}
+
+/** Makes a link; what failed of either record while it had none is over. */
+function addLink(effects: Effects, ids: { readonly aId: string; readonly bId: string }): void {
+  effects.links.push(ids);
+  effects.mended.push(`a:${ids.aId}`, `b:${ids.bId}`);
 }
 
 function addMerge(
@@ -127,7 +138,7 @@ function addMerge(
   const held = localDone ? localAfter(result, rules) : state.a;
   const token = localDone ? result.local.token : record.a?.token ?? "";
   if (record.kind === "match" && record.aId !== null && record.bId !== null) {
-    effects.links.push({ aId: record.aId, bId: record.bId });
+    addLink(effects, { aId: record.aId, bId: record.bId });
     effects.log.push(logLine(plan, {
       side: "b",
       action: "link",
@@ -145,6 +156,9 @@ function addMerge(
     a: shadow.a,
     b: shadow.b,
     settled: shadow.settled,
+    bSeen: !remoteDone && sameJson(state.b, record.b) && sameJson(shadow.b, state.b)
+      ? record.bSeen
+      : null,
     // A record that the table keeps in another form than was written has to be looked at again.
     aToken: held !== null && sameJson(held, shadow.a) ? token : "",
     version: record.kind === "match" ? 0 : record.shadow?.version ?? 0,
@@ -167,7 +181,7 @@ function addMerge(
   for (const { field, base, a, b, reason } of conflicts) {
     openConflict(effects, plan, { field, base: base === null ? null : { ...base }, a, b, reason });
   }
-  effects.conflictCount += conflicts.length;
+  effects.conflictCounts.set(record.ordinal, conflicts.length);
   effects.plannedRecords.push(record.recordKey);
   const isComplete = changes.every(({ side }) => side === "local" ? localDone : remoteDone);
   if (isComplete) effects.decided.push(...decided);
@@ -190,13 +204,14 @@ function addNewPair(
   const state: RecordState = { base: null, a, b, decisions: [], localRefusals: {} };
   const nothing = planRecord(rules, state, "both");
   const shadow = shadowAfter(rules, state, nothing, { local: false, remote: "not_done" });
-  effects.links.push(ids);
+  addLink(effects, ids);
   effects.shadows.push({
     crosswalkId: null,
     ...ids,
     a: shadow.a,
     b: shadow.b,
     settled: shadow.settled,
+    bSeen: plan.kind === "create_local" && sameJson(shadow.b, plan.b) ? plan.record.bSeen : null,
     aToken: sameJson(shadow.a, a) ? token : "",
     version: 0,
   });
@@ -209,7 +224,6 @@ function addNewPair(
     rule: "new",
     applied: true,
   }, ids));
-  effects.mended.push(plan.record.recordKey);
   effects.updates++;
 }
 
@@ -227,7 +241,7 @@ function addCreate(effects: Effects, result: ItemResult, rules: PairRules): Reco
   }
   if (plan.kind === "create_remote" && result.remote?.outcome === "ok" && record.aId !== null) {
     const ids = { aId: record.aId, bId: result.remote.id };
-    if (result.answered === null) effects.links.push(ids);
+    if (result.answered === null) addLink(effects, ids);
     else addNewPair(effects, plan, ids, plan.a, result.answered, record.a?.token ?? "", rules);
     effects.counters["createdRemote"] = (effects.counters["createdRemote"] ?? 0) + 1;
     return "changed";
@@ -252,10 +266,16 @@ function addAbsence(
       b: gone === "local" ? { ...left } : null,
       reason: "deleted_but_edited",
     });
-    effects.conflictCount++;
+    effects.conflictCounts.set(record.ordinal, 1);
     return "conflicted";
   }
-  suppress(effects, rules, left, record.shadow?.a, record.shadow?.b);
+  const consent = consentFieldOf(rules);
+  // Also where the write that unsubscribed them was an earlier worker's, which was
+  // cut off before it could commit: then it shows in the record that is left.
+  const isLeaving = action === "unsubscribe" && consent !== undefined &&
+    !isForbidding(left?.[consent]);
+  const told = isLeaving ? { ...left, [consent]: "unsubscribed" } : left;
+  suppress(effects, rules, told, record.shadow?.a, record.shadow?.b);
   if (record.crosswalkId === null) return "excluded";
   const isWrite = action === "delete" || action === "unsubscribe";
   const deleted = action === "delete";
@@ -276,7 +296,6 @@ function addAbsence(
   for (const { id, field } of record.conflicts) {
     if (field === WHOLE_RECORD && !staleDecisions.includes(id)) effects.decided.push(id);
   }
-  const consent = consentFieldOf(rules);
   if (action === "unsubscribe" && consent !== undefined && result.remote?.outcome === "ok") {
     effects.log.push(logLine(plan, {
       side: "b",
@@ -314,7 +333,12 @@ function failureCode(result: ItemResult): string | null {
 
 function addItem(effects: Effects, result: ItemResult, rules: PairRules): RecordClass {
   const { plan } = result;
-  if (plan.kind === "excluded") return "excluded";
+  if (plan.kind === "excluded") {
+    // Somebody who is left alone for good does not fail any more.
+    const mayFail = plan.reason === "dead_letter" || plan.reason === "direction";
+    if (!mayFail) addMended(effects, plan);
+    return "excluded";
+  }
   const failed = failureCode(result);
   if (failed !== null) addFailure(effects, plan, failed);
   const skipped = skipReason(result);
@@ -324,11 +348,12 @@ function addItem(effects: Effects, result: ItemResult, rules: PairRules): Record
     const done = addMerge(effects, result, plan, rules);
     if (failed !== null) return "failed";
     if (skipped !== null) return "skipped";
-    if (plan.record.failure !== null) effects.mended.push(plan.record.recordKey);
+    addMended(effects, plan);
     return done;
   }
   if (failed !== null) return "failed";
   if (skipped !== null) return "skipped";
+  addMended(effects, plan);
   return plan.kind === "absence"
     ? addAbsence(effects, result, plan, rules)
     : addCreate(effects, result, rules);

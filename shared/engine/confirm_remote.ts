@@ -4,9 +4,11 @@ import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
 import type { CanonicalRecord } from "../merge/pair.ts";
 import { sameJson } from "../merge/same_json.ts";
 import type { Database } from "../store/database.ts";
+import { keysTaken } from "../store/match_store.ts";
 import type { Batch } from "./batch.ts";
 import { replan } from "./plan_batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
+import type { Slice } from "./slice.ts";
 
 /** A batch's plans, each made from what the remote holds this moment where it is about to be written there. */
 export interface Confirmed {
@@ -15,8 +17,10 @@ export interface Confirmed {
   readonly skipped: ReadonlyMap<number, string>;
 }
 
-function needsReading(plan: ItemPlan, dryRun: boolean): boolean {
+function needsReading(plan: ItemPlan, { dryRun, justRead }: Batch): boolean {
   if (plan.record.bId === null) return false;
+  if (plan.record.outdated && (plan.kind === "merge" || plan.kind === "absence")) return true;
+  if (justRead) return false;
   // Absence is proved by a read by id; that a page did not hold somebody is only a hint.
   if (plan.kind === "absence") return plan.gone !== "local" || plan.action !== "mark";
   if (dryRun || plan.kind !== "merge") return false;
@@ -40,22 +44,46 @@ async function getReadable(
   }
 }
 
-async function findKeys(
+/** Finds records by key; a record that cannot be read does not hide the others. */
+export async function findReadable(
+  slice: Slice,
+  keys: readonly string[],
+): Promise<(readonly RemoteRecord[] | "unreadable")[]> {
+  if (keys.length === 0) return [];
+  try {
+    return [...await slice.deps.pair.remote.connector.find(slice.remote, keys)];
+  } catch (error) {
+    if (!(error instanceof UnreadableRecordsError) || error.indexes.length === 0) throw error;
+    const bad = new Set(error.indexes);
+    const good = await findReadable(slice, keys.filter((_, index) => !bad.has(index)));
+    let next = 0;
+    return keys.map((_, index) => bad.has(index) ? "unreadable" : good[next++] ?? []);
+  }
+}
+
+/** Records about to be made of which the other side has got one since they were matched. */
+async function findAppeared(
   batch: Batch,
+  database: Database,
   plans: readonly ItemPlan[],
 ): Promise<ReadonlyMap<number, string>> {
-  const { connector } = batch.slice.deps.pair.remote;
   const { keyField } = batch.slice.deps.pair.rules;
-  const creates = plans.flatMap((plan) => plan.kind === "create_remote" ? [plan] : []);
   const skipped = new Map<number, string>();
-  if (creates.length === 0) return skipped;
-  const found = await connector.find(
-    batch.slice.remote,
-    creates.map(({ fields }) => String(fields[keyField] ?? "")),
-  );
-  for (const [index, plan] of creates.entries()) {
+  const creates = plans.flatMap((plan) => plan.kind === "create_remote" ? [plan] : []);
+  const keys = creates.map(({ fields }) => String(fields[keyField] ?? ""));
+  const found = await findReadable(batch.slice, keys);
+  for (const [index, { record: { ordinal } }] of creates.entries()) {
+    const records = found[index] ?? [];
+    if (records === "unreadable") skipped.set(ordinal, "unreadable_record");
     // It came since the list was read. Created, its fields would be written over.
-    if ((found[index]?.length ?? 0) > 0) skipped.set(plan.record.ordinal, "appeared_at_remote");
+    else if (records.length > 0) skipped.set(ordinal, "appeared_at_remote");
+  }
+  const strangers = plans.filter(({ kind }) => kind === "create_local");
+  if (strangers.length === 0) return skipped;
+  const bIds = strangers.flatMap(({ record }) => record.bId ?? []);
+  const taken = await keysTaken(database, batch.run, batch.keyed, bIds);
+  for (const { record: { ordinal, bId } } of strangers) {
+    if (taken.has(bId ?? "")) skipped.set(ordinal, "appeared_locally");
   }
   return skipped;
 }
@@ -72,7 +100,7 @@ export async function confirmRemote(
 ): Promise<Confirmed> {
   const { rules } = batch.slice.deps.pair;
   const skipped = new Map<number, string>();
-  const reading = plans.filter((plan) => needsReading(plan, batch.dryRun));
+  const reading = plans.filter((plan) => needsReading(plan, batch));
   const fresh = new Map<number, CanonicalRecord | null>();
   const read = await getReadable(batch, reading.map((plan) => plan.record.bId ?? ""));
   for (const [index, plan] of reading.entries()) {
@@ -103,8 +131,9 @@ export async function confirmRemote(
       skipped.set(plan.record.ordinal, "vanished");
     }
   }
-  if (!batch.dryRun) {
-    for (const [ordinal, reason] of await findKeys(batch, confirmed)) skipped.set(ordinal, reason);
+  if (!batch.dryRun && !batch.justRead) {
+    const appeared = await findAppeared(batch, database, confirmed);
+    for (const [ordinal, reason] of appeared) skipped.set(ordinal, reason);
   }
   return { plans: confirmed, skipped };
 }

@@ -18,16 +18,19 @@ import { RemoteError } from "../connectors/remote_error.ts";
 import { countLinked } from "../store/backfill_store.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import {
+  analyzeStage,
   type KeyedTable,
   matchFreeByKey,
   planWork,
   reuniteOrphans,
   stageAbsences,
+  stageChangedLocal,
   stageLocalAbsences,
 } from "../store/match_store.ts";
 import type { Run } from "../store/run.ts";
 import { clearRun, isEmpty, moveRun, noteGuard, startOver } from "../store/run_store.ts";
 import { rememberSchema } from "../store/schema_store.ts";
+import { withWholeSets } from "../store/whole_sets.ts";
 import { nextWork } from "../store/work_store.ts";
 import { applyBatch, type Stretch } from "./apply_batch.ts";
 import type { Batch, Tally } from "./batch.ts";
@@ -59,6 +62,8 @@ const LIST_LIFE_MS = 24 * 60 * 60_000;
 export interface EnterpriseCall {
   /** Records of the walk to put behind it at most. */
   readonly maxRecords: number;
+  /** Whether to begin with the enumeration, although the run has one: a look at how things stand should not be a day old. */
+  readonly fresh: boolean;
   readonly tally: Tally;
   /** Takes the plans of the records looked at, for who wants to show them. */
   readonly onPlans?: (plans: readonly ItemPlan[]) => void;
@@ -100,7 +105,7 @@ async function read(step: Step, run: Run): Promise<{ run: Run; stop: StopReason 
   if (run.cursor["fingerprint"] === undefined || numberIn(run, "page") === 0) {
     // Before anything is read: this is where a refused key or a wrong name shows.
     schema = await describe(step, run);
-    await rememberSchema(pool, pair.name, managedSets(pair, schema));
+    await rememberSchema(pool, pair.name, pair.fingerprint, managedSets(pair, schema));
     started = await moveRun(pool, run, {
       cursor: {
         fingerprint: pair.fingerprint,
@@ -115,19 +120,29 @@ async function read(step: Step, run: Run): Promise<{ run: Run; stop: StopReason 
     const linked = await countLinked(pool, pair.name);
     if (linked > 0) throw new LocalEmptyError(linked);
   }
-  return { run: started, stop: await readSides(slice, started, table, schema) };
+  const ends = await Promise.allSettled([
+    readSides(slice, started, table, schema),
+    withWholeSets(pool, (database) => stageChangedLocal(database, started, table)),
+  ]);
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+  const [sides] = ends;
+  return { run: started, stop: sides.status === "fulfilled" ? sides.value : null };
 }
 
 async function match(step: Step, run: Run): Promise<Run> {
-  const { slice, keyed, table } = step;
+  const { slice, keyed } = step;
   const { pool, pair } = slice.deps;
   const { keyField } = pair.rules;
-  // A record that did not even tell its id may be any of those that seem to be gone.
-  if (run.cursor["nameless"] === true) await stageLocalAbsences(pool, run, keyed, keyField);
-  else await stageAbsences(pool, run, keyed, keyField);
-  await reuniteOrphans(pool, run);
-  await matchFreeByKey(pool, run, keyed, keyField);
-  const planned = await planWork(pool, run, table, { step: "guard" }, "Planning");
+  await analyzeStage(pool);
+  // At once: matched anew, what was found to share a key would no longer be compared.
+  const planned = await withWholeSets(pool, async (database) => {
+    // A record that did not even tell its id may be any of those that seem to be gone.
+    if (run.cursor["nameless"] === true) await stageLocalAbsences(database, run, keyed, keyField);
+    else await stageAbsences(database, run, keyed, keyField);
+    await reuniteOrphans(database, run);
+    await matchFreeByKey(database, run, keyed, keyField);
+    return await planWork(database, run, keyed, { step: "guard" }, "Planning");
+  });
   slice.committed(planned);
   return await moveRun(pool, run, { cursor: {}, phase: "Planning", requests: 0 });
 }
@@ -163,21 +178,12 @@ async function guard(step: Step, first: Run): Promise<{ run: Run; stop: StopReas
   // Fewer records than any limit minds need no look ahead.
   if (numberIn(run, "work") > leastFloor(pair.rules)) {
     const batch = batchOf(step, run, storedCounts(run));
-    const guilty: ItemPlan[] = [];
     for (let planned = numberIn(run, "planned");;) {
       const items = await nextWork(pool, run, planned, numberIn(run, "total"), GUARD_RECORDS);
       const last = items.at(-1);
       if (last === undefined) break;
-      const plans = await planBatch(batch, pool, items);
-      guilty.push(
-        ...plans.filter(({ kind }) => kind === "merge" || kind === "absence").slice(0, 100),
-      );
-      try {
-        batch.guard.add(plans);
-      } catch (error) {
-        if (error instanceof GuardError) await noteGuilty(step, run, error, guilty);
-        throw error;
-      }
+      // All of it, also behind the record that breaks a limit: who is to allow it has to know.
+      batch.guard.count(await planBatch(batch, pool, items));
       planned = last.ordinal;
       run = await moveRun(pool, run, {
         cursor: { planned, guards: guardCounters(batch.guard.counts) },
@@ -188,25 +194,22 @@ async function guard(step: Step, first: Run): Promise<{ run: Run; stop: StopReas
       const stop = slice.stopReason();
       if (stop !== null) return { run, stop };
     }
+    await checkGuard(step, run, batch);
   }
   run = await moveRun(pool, run, { cursor: { step: "apply" }, phase: "Syncing", requests: 0 });
   return { run, stop: null };
 }
 
-async function noteGuilty(
-  { slice }: Step,
-  run: Run,
-  error: GuardError,
-  plans: readonly ItemPlan[],
-): Promise<void> {
-  const some = plans.slice(-1000);
-  await noteGuard(
-    slice.deps.pool,
-    run,
-    error.tripped.kind,
-    some.flatMap(({ record }) => record.aId ?? []),
-    some.flatMap(({ record }) => record.bId ?? []),
-  );
+async function checkGuard({ slice }: Step, run: Run, { guard }: Batch): Promise<void> {
+  try {
+    guard.check();
+  } catch (error) {
+    if (error instanceof GuardError) {
+      const { aIds, bIds } = guard.counted(error.tripped.kind);
+      await noteGuard(slice.deps.pool, run, error.tripped.kind, aIds, bIds);
+    }
+    throw error;
+  }
 }
 
 async function nextStretch(
@@ -250,7 +253,8 @@ async function work(slice: Slice, first: Run, call: EnterpriseCall): Promise<Wor
   let run = first;
   const { fingerprint } = run.cursor;
   const changed = typeof fingerprint === "string" && fingerprint !== pair.fingerprint;
-  if (changed || isOutdated(run, remote.now())) {
+  const isUsed = Object.keys(run.cursor).length > 0;
+  if (changed || isOutdated(run, remote.now()) || call.fresh && isUsed) {
     const reason = changed ? "configuration_changed" : "list_outdated";
     log("warn", "epoch_restarted", { runId: run.id, reason });
     run = await startOver(pool, run, "Starting again from the list");

@@ -6,6 +6,9 @@ import type { ItemPlan } from "./plan_item.ts";
 
 const KINDS: readonly GuardKind[] = ["deletes", "unsubscribes", "blanks", "updates"];
 
+/** Records of a kind that are remembered, to tell of when a limit stops the run. */
+const TOLD_RECORDS = 1000;
+
 function kindsOf(plan: ItemPlan, rules: PairRules): ReadonlySet<GuardKind> {
   if (plan.kind === "merge") return guardKinds(plan.plan, rules);
   const kinds = new Set<GuardKind>();
@@ -16,6 +19,22 @@ function kindsOf(plan: ItemPlan, rules: PairRules): ReadonlySet<GuardKind> {
     if (plan.action === "unsubscribe") kinds.add("unsubscribes");
   }
   return kinds;
+}
+
+/** How many records of each dangerous kind plans are about to change. */
+export function countKinds(
+  plans: readonly ItemPlan[],
+  rules: PairRules,
+): Partial<Record<GuardKind, number>> {
+  const added: Partial<Record<GuardKind, number>> = {};
+  for (const plan of plans) {
+    for (const kind of kindsOf(plan, rules)) added[kind] = (added[kind] ?? 0) + 1;
+  }
+  return added;
+}
+
+function idsOf({ record: { aId, bId } }: ItemPlan) {
+  return { aId, bId };
 }
 
 /**
@@ -33,13 +52,32 @@ export function runGuard(
 ): Guard {
   const counts: Record<GuardKind, number> = { deletes: 0, unsubscribes: 0, blanks: 0, updates: 0 };
   for (const kind of KINDS) counts[kind] = before[counterOf(kind)] ?? 0;
+  const told = new Map<GuardKind, { readonly aId: string | null; readonly bId: string | null }[]>();
   return {
     counts,
-    add(plans) {
-      const added: Partial<Record<GuardKind, number>> = {};
+    count(plans) {
       for (const plan of plans) {
-        for (const kind of kindsOf(plan, rules)) added[kind] = (added[kind] ?? 0) + 1;
+        for (const kind of kindsOf(plan, rules)) {
+          counts[kind]++;
+          const records = told.get(kind);
+          if (records === undefined) told.set(kind, [idsOf(plan)]);
+          else if (records.length < TOLD_RECORDS) records.push(idsOf(plan));
+        }
       }
+    },
+    counted(kind) {
+      const records = told.get(kind) ?? [];
+      return {
+        aIds: records.flatMap(({ aId }) => aId ?? []),
+        bIds: records.flatMap(({ bId }) => bId ?? []),
+      };
+    },
+    check() {
+      const tripped = trippedGuard(counts, linked, rules.limits, allowed);
+      if (tripped !== null) throw new GuardError(tripped, linked);
+    },
+    add(plans) {
+      const added = countKinds(plans, rules);
       const next = { ...counts };
       for (const kind of KINDS) next[kind] += added[kind] ?? 0;
       const tripped = trippedGuard(next, linked, rules.limits, allowed);

@@ -14,10 +14,10 @@ function referenceEdits(batch: Batch, plans: readonly ItemPlan[]): Map<string, R
   const edits = new Map<string, ReferenceEdit[]>();
   for (const plan of plans) {
     if (plan.kind !== "merge" || plan.record.aId === null) continue;
-    for (const { field, side, after } of plan.plan.changes) {
+    for (const { field, side, after, rule } of plan.plan.changes) {
       const [head, column] = (rules.fields[field]?.local ?? "").split(".");
       if (side !== "local" || head === undefined || column === undefined) continue;
-      const edit = { aId: plan.record.aId, field, value: after };
+      const edit = { aId: plan.record.aId, field, value: after, decided: rule === "decision" };
       const others = edits.get(head);
       if (others === undefined) edits.set(head, [edit]);
       else others.push(edit);
@@ -35,13 +35,17 @@ async function refusalsOf(
   const refusals: Refusals = new Map();
   for (const [head, edits] of referenceEdits(batch, plans)) {
     const shares = await readReferenceShares(database, batch.run, batch.keyed, head, edits);
-    for (const { aId, field, sharers, agreeing } of shares) {
-      if (sharers > 0 && agreeing === sharers) continue;
+    for (const { aId, field, sharers, agreeing, decided } of shares) {
+      if (sharers > 0 && (decided || agreeing === sharers)) continue;
       const reason = sharers === 0 ? "no_reference" : "shared_reference";
       refusals.set(aId, { ...refusals.get(aId), [field]: reason });
     }
   }
   return refusals;
+}
+
+function optionsFor({ slice, flow, justRead }: Batch): PlanOptions {
+  return { rules: slice.deps.pair.rules, flow, absences: justRead ? "leave" : "decide" };
 }
 
 /**
@@ -55,10 +59,9 @@ export async function replan(
   plans: readonly ItemPlan[],
   fresh: ReadonlyMap<number, CanonicalRecord | null> = new Map(),
 ): Promise<ItemPlan[]> {
-  const { rules } = batch.slice.deps.pair;
   const optionsOf = (plan: ItemPlan): PlanOptions => {
     const read = fresh.get(plan.record.ordinal);
-    return { rules, flow: batch.flow, ...(read === undefined ? {} : { fresh: read }) };
+    return { ...optionsFor(batch), ...(read === undefined ? {} : { fresh: read }) };
   };
   const first = plans.map((plan) =>
     fresh.has(plan.record.ordinal) ? planItem(plan.record, optionsOf(plan)) : plan
@@ -79,8 +82,7 @@ export async function planBatch(
   database: Database,
   items: readonly WorkItem[],
 ): Promise<ItemPlan[]> {
-  const { rules } = batch.slice.deps.pair;
   const records = await loadRecords(database, batch.run, batch.table, items);
-  const plans = records.map((record) => planItem(record, { rules, flow: batch.flow }));
+  const plans = records.map((record) => planItem(record, optionsFor(batch)));
   return await replan(batch, database, plans);
 }

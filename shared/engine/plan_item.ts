@@ -60,6 +60,8 @@ export interface PlanOptions {
   /** Side B as it was read just now; null if it is gone. Absent: as it was listed. */
   readonly fresh?: CanonicalRecord | null;
   readonly localRefusals?: Readonly<Record<string, ConflictReason>>;
+  /** Whether anything is decided about a record of which a side is gone; default `decide`. */
+  readonly absences?: "decide" | "leave";
 }
 
 /** Decisions in canonical form, and those that cannot be brought into it. */
@@ -87,7 +89,7 @@ function decisionsOf(
 
 function isDead({ failure, a, bToken }: LoadedRecord): boolean {
   return failure !== null && failure.runs >= DEAD_AFTER_RUNS && !failure.thisRun &&
-    failure.aToken === (a?.token ?? "") && failure.bToken === bToken;
+    !failure.decidedSince && failure.aToken === (a?.token ?? "") && failure.bToken === bToken;
 }
 
 function merge(
@@ -150,6 +152,9 @@ function planLinked(record: LoadedRecord, options: PlanOptions): ItemPlan {
   const b = fresh === undefined ? listed : fresh;
   if (a !== null && b !== null) return merge(record, a, b, options);
   if (record.kind === "match") return { kind: "excluded", record, reason: "vanished" };
+  if (options.absences === "leave") {
+    return { kind: "excluded", record, reason: a === null ? "gone_local" : "gone_remote" };
+  }
   if (b !== null) return absence(record, "local", b, options);
   if (a !== null) return absence(record, "remote", a, options);
   const staleDecisions = record.conflicts.flatMap(({ id, status }) =>
@@ -176,13 +181,12 @@ function planNew(record: LoadedRecord, { rules, flow }: PlanOptions): ItemPlan {
 
 /** Plans one record of the walk. Depends on nothing but its arguments. */
 export function planItem(record: LoadedRecord, options: PlanOptions): ItemPlan {
-  if (record.state === "unreadable" && record.b === null) {
-    return { kind: "failed", record, code: "unreadable_record" };
-  }
-  if (record.kind === "held") {
+  const isUnreadable = record.state === "unreadable" && record.b === null;
+  if (record.kind === "held" && !isUnreadable) {
     return { kind: "excluded", record, reason: record.state ?? "unknown" };
   }
   if (isDead(record)) return { kind: "excluded", record, reason: "dead_letter" };
+  if (isUnreadable) return { kind: "failed", record, code: "unreadable_record" };
   try {
     return record.kind === "new_local" || record.kind === "new_remote"
       ? planNew(record, options)

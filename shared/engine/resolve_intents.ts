@@ -6,6 +6,8 @@ import {
   linkFound,
 } from "../store/intent_store.ts";
 import type { Run } from "../store/run.ts";
+import { lockKeys, tryLockRecords } from "../store/work_store.ts";
+import { findReadable } from "./confirm_remote.ts";
 import type { Slice } from "./slice.ts";
 
 /**
@@ -14,17 +16,37 @@ import type { Slice } from "./slice.ts";
  * planned from there. A create shows as a record with the key it was sent with:
  * it is linked to the record it was made for, even if that has another key by now,
  * or it would come back as a stranger.
+ *
+ * A worker that lost its lease and does not know it yet may still be about to send
+ * what it intends. It holds its records locked, and their intents wait for it.
  */
 export async function resolveIntents(slice: Slice, run: Run): Promise<void> {
+  const { pool, pair } = slice.deps;
+  const leftOver = await leftOverIntents(pool, run);
+  if (leftOver.length === 0) return;
+  await pool.transaction(async (locks) => {
+    const locked = await tryLockRecords(locks, pair.name, leftOver.flatMap(lockKeys));
+    const ours = leftOver.filter((intent) => lockKeys(intent).every((key) => locked.has(key)));
+    // What was settled while they were being locked is no longer there.
+    const still = new Set((await leftOverIntents(pool, run)).map(({ id }) => id));
+    await resolve(slice, run, ours.filter(({ id }) => still.has(id)));
+  });
+}
+
+async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Promise<void> {
   const { pool, pair, log } = slice.deps;
-  const intents = await leftOverIntents(pool, run);
   if (intents.length === 0) return;
   const creates = intents.filter(({ operation }) => operation === "create");
-  const found = await findCreated(slice, creates);
+  const keys = creates.map(({ payload }) => String(payload["key"] ?? ""));
+  const found = await findReadable(slice, keys);
   const links: FoundLink[] = [];
   const open = new Set<string>();
   for (const [index, { id, aId }] of creates.entries()) {
     const records = found[index] ?? [];
+    if (records === "unreadable") {
+      open.add(id);
+      continue;
+    }
     const [record] = records;
     if (record !== undefined && records.length === 1 && aId !== null) {
       links.push({ aId, bId: record.id });
@@ -39,10 +61,4 @@ export async function resolveIntents(slice: Slice, run: Run): Promise<void> {
     linked: links.length,
     pair: pair.name,
   });
-}
-
-async function findCreated(slice: Slice, creates: readonly Intent[]) {
-  if (creates.length === 0) return [];
-  const keys = creates.map(({ payload }) => String(payload["key"] ?? ""));
-  return await slice.deps.pair.remote.connector.find(slice.remote, keys);
 }

@@ -8,11 +8,13 @@ export interface RawRecord {
   readonly doc: Doc;
   /** Side A's change token. */
   readonly token?: string;
+  /** Side B's fingerprint. */
+  readonly seen?: string | null;
 }
 
 /** Records in the form the stage takes, and those that have no canonical form. */
 export interface StageText {
-  /** A JSON array of `[id, key, canonical record, token or null]`. */
+  /** A JSON array of `[id, key, canonical record, token or null, fingerprint or null]`. */
   readonly text: string;
   readonly unreadable: readonly { readonly id: string; readonly field: string }[];
 }
@@ -33,10 +35,10 @@ export function stageText(
   // that shows a record twice on a page must not stop the run.
   const rows = new Map<string, Json>();
   const unreadable: { id: string; field: string }[] = [];
-  for (const { id, doc, token } of records) {
+  for (const { id, doc, token, seen } of records) {
     try {
       const canonical = canonicalRecord(doc, side, rules);
-      rows.set(id, [id, canonical[rules.keyField] ?? "", canonical, token ?? null]);
+      rows.set(id, [id, canonical[rules.keyField] ?? "", canonical, token ?? null, seen ?? null]);
     } catch (error) {
       if (!(error instanceof UnreadableValueError)) throw error;
       unreadable.push({ id, field: error.field });

@@ -204,6 +204,7 @@ async function run(
   try {
     left = await enterprise(counted, first, {
       maxRecords: request.maxRecords,
+      fresh: dryRun && !given,
       tally,
       ...(request.plan ? { onPlans: keep } : {}),
     });

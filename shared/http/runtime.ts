@@ -28,6 +28,11 @@ export interface Runtime {
   readonly inBackground: (work: Promise<unknown>) => void;
   /** The isolate's one pool; opened on first use. */
   readonly database: () => DatabasePool;
+  /**
+   * Milliseconds since 1970 by which the circuit breaker and the daily quota go, for
+   * tests; default the database's clock, the one all workers have in common.
+   */
+  readonly limitsNow?: () => number;
 }
 
 /**

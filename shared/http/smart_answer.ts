@@ -1,4 +1,4 @@
-import type { SmartOutcome } from "../engine/smart.ts";
+import type { SmartOutcome } from "../engine/smart_outcome.ts";
 import type { Json } from "../merge/json.ts";
 
 /** Reasons in words a person understands; a code that is not here is shown as it is. */
@@ -6,6 +6,7 @@ const WORDS: Readonly<Record<string, string>> = {
   unchanged: "no changes detected",
   conflict: "in conflict: a person has to decide",
   locked: "locked by another run",
+  link_changed: "linked anew by another run at this very moment; it is looked at again",
   moved: "edited at this very moment; it is looked at again",
   vanished: "gone from the remote since it was read",
   gone_remote: "gone from the remote; the next full run decides what becomes of it",
@@ -25,8 +26,9 @@ const WORDS: Readonly<Record<string, string>> = {
   unconfirmed: "sent, but not confirmed; it is looked at again",
   retry: "the remote did not take it for now; it is looked at again",
   appeared_at_remote: "appeared at the remote at this very moment; it is looked at again",
+  appeared_locally: "appeared in your tables at this very moment; it is looked at again",
   not_reached: "not reached in the time there was; it is looked at again",
-  daily_quota: "the day's quota is used up",
+  guard_tripped: "held back by a limit on such changes; the answer's guard tells which",
 };
 
 /**

@@ -1,8 +1,10 @@
 import type { Json } from "./json.ts";
 
-// From the least strict to the strictest. A bounce is about an address, an
-// unsubscription is a person's word, a complaint is the loudest form of it.
-const FORBIDDING = ["bounced", "unsubscribed", "complained"] as const;
+/**
+ * The words that forbid writing to a person, from the least strict to the strictest: a bounce is
+ * about an address, an unsubscription is a person's word, a complaint is the loudest form of it.
+ */
+export const FORBIDDING = ["bounced", "unsubscribed", "complained"] as const;
 
 /** A consent word that forbids writing to the person. */
 export type ForbiddingStatus = (typeof FORBIDDING)[number];

@@ -19,6 +19,8 @@ export interface ShadowWrite {
   readonly a: CanonicalRecord;
   readonly b: CanonicalRecord;
   readonly settled: readonly string[];
+  /** Fingerprint of the remote's own form of `b`; null where it is not known. */
+  readonly bSeen: string | null;
   /** Side A's change token, or empty where the record has to be looked at again. */
   readonly aToken: string;
   /** Version that was read; 0 where there was no shadow. */
@@ -115,10 +117,19 @@ export async function holdFence(database: Database, run: Run): Promise<void> {
 }
 
 /** Takes links away before others take their place: one statement cannot do both under a unique index. */
-export async function removeLinks(database: Database, ids: readonly number[]): Promise<void> {
+export async function removeLinks(
+  database: Database,
+  run: Run,
+  ids: readonly number[],
+): Promise<void> {
   await database.query(
-    `delete from public.integration_crosswalk where id = any ($1::bigint[])`,
-    [ids],
+    `with removed as (
+       delete from public.integration_crosswalk where id = any ($2::bigint[])
+       returning id, pair, a_id, b_id
+     )
+     insert into public.sync_log (run_id, pair, crosswalk_id, a_id, b_id, side, action, rule, applied)
+     select $1, pair, id, a_id, b_id, 'b', 'unlink', 'replaced', true from removed`,
+    [run.id, ids],
   );
 }
 
@@ -150,10 +161,10 @@ export async function commitBatch(
        where cw.id = c."crosswalkId"
      ),
      shadow as (
-       select coalesce(w."crosswalkId", linked.id) as crosswalk_id, w.a, w.b, w."aToken", w.version,
+       select coalesce(w."crosswalkId", linked.id) as crosswalk_id, w.a, w.b, w."aToken", w.version, w."bSeen",
          array(select jsonb_array_elements_text(w.settled)) as settled
        from jsonb_to_recordset($5::jsonb) as w ("crosswalkId" bigint, "aId" uuid, "bId" text,
-         a jsonb, b jsonb, settled jsonb, "aToken" text, version bigint)
+         a jsonb, b jsonb, settled jsonb, "bSeen" text, "aToken" text, version bigint)
        left join linked on w."crosswalkId" is null and linked.a_id = w."aId" and linked.b_id = w."bId"
      ),
      shadowed as (
@@ -166,7 +177,20 @@ export async function commitBatch(
          set a = excluded.a, b = excluded.b, settled = excluded.settled, a_token = excluded.a_token,
            b_token = excluded.b_token, version = excluded.version, taken_at = excluded.taken_at
          where s.version = excluded.version - 1
-       returning 1
+       returning crosswalk_id
+     ),
+     printed as (
+       insert into public.shadow_fingerprints as f (crosswalk_id, print)
+       select w.crosswalk_id, w."bSeen" from shadowed join shadow w using (crosswalk_id)
+       where w."bSeen" is not null
+       on conflict (crosswalk_id) do update set print = excluded.print
+     ),
+     forgotten as (
+       delete from public.shadow_fingerprints f
+       where f.crosswalk_id = any (array(
+         select w.crosswalk_id from shadow w where w."bSeen" is null
+         union
+         select c."crosswalkId" from jsonb_to_recordset($4::jsonb) as c ("crosswalkId" bigint)))
      ),
      conflict as (
        select c.field, c.base, c.a, c.b, c.reason, coalesce(c."crosswalkId", linked.id) as crosswalk_id,
@@ -203,12 +227,17 @@ export async function commitBatch(
          where (c.base, c.a, c.b, c.reason) is distinct from
            (excluded.base, excluded.a, excluded.b, excluded.reason)
      ),
+     failure as (
+       select x.*, coalesce('cw:' || linked.id, x."recordKey") as record_key
+       from jsonb_to_recordset($10::jsonb) as x ("recordKey" text, "aId" uuid, "bId" text,
+         code text, "aToken" text, "bToken" text)
+       left join linked on linked.a_id = x."aId" and linked.b_id = x."bId"
+     ),
      failed as (
        insert into public.sync_failures as f
          (pair, record_key, a_id, b_id, code, a_token, b_token, last_run_id)
-       select fence.pair, x."recordKey", x."aId", x."bId", x.code, x."aToken", x."bToken", fence.id
-       from fence, jsonb_to_recordset($10::jsonb) as x ("recordKey" text, "aId" uuid, "bId" text,
-         code text, "aToken" text, "bToken" text)
+       select fence.pair, x.record_key, x."aId", x."bId", x.code, x."aToken", x."bToken", fence.id
+       from fence, failure x
        on conflict (pair, record_key) do update
          set code = excluded.code, a_token = excluded.a_token, b_token = excluded.b_token,
            last_run_id = excluded.last_run_id, last_failed_at = now(),
@@ -220,6 +249,7 @@ export async function commitBatch(
      mended as (
        delete from public.sync_failures f using fence
        where f.pair = fence.pair and f.record_key = any ($11::text[])
+         and not exists (select 1 from failure x where x.record_key = f.record_key)
      ),
      suppressed as (
        insert into public.sync_suppressions as p (pair, key_digest, consent)

@@ -53,16 +53,36 @@ isOneToOne: false
                   Relationships: [
                     
                   ]
-                },"shadow_snapshots": {
+                },"shadow_fingerprints": {
                   Row: {
-                    "a": NonNullable<Json>,"a_token": string,"b": NonNullable<Json>,"b_token": string,"crosswalk_id": number,"settled": (string)[],"taken_at": string,"version": number
+                    "crosswalk_id": number,"print": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "a": NonNullable<Json>,"a_token": string,"b": NonNullable<Json>,"b_token": string,"crosswalk_id": number,"settled"?: (string)[],"taken_at"?: string,"version"?: number
+                    "crosswalk_id": number,"print": string
                   }
                   Update: {
-                    "a"?: NonNullable<Json>,"a_token"?: string,"b"?: NonNullable<Json>,"b_token"?: string,"crosswalk_id"?: number,"settled"?: (string)[],"taken_at"?: string,"version"?: number
+                    "crosswalk_id"?: number,"print"?: string
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "shadow_fingerprints_crosswalk_id_fkey"
+      columns: ["crosswalk_id"]
+isOneToOne: true
+      referencedRelation: "integration_crosswalk"
+      referencedColumns: ["id"]
+    }
+                  ]
+                },"shadow_snapshots": {
+                  Row: {
+                    "a": NonNullable<Json>,"a_token": string,"agreed": boolean,"b": NonNullable<Json>,"b_token": string,"crosswalk_id": number,"settled": (string)[],"taken_at": string,"version": number
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "a": NonNullable<Json>,"a_token": string,"agreed"?: never,"b": NonNullable<Json>,"b_token": string,"crosswalk_id": number,"settled"?: (string)[],"taken_at"?: string,"version"?: number
+                  }
+                  Update: {
+                    "a"?: NonNullable<Json>,"a_token"?: string,"agreed"?: never,"b"?: NonNullable<Json>,"b_token"?: string,"crosswalk_id"?: number,"settled"?: (string)[],"taken_at"?: string,"version"?: number
                   }
                   Relationships: [
                     {
@@ -229,14 +249,14 @@ isOneToOne: false
                   ]
                 },"sync_stage": {
                   Row: {
-                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"partner_id": string | null,"record_id": string,"run_id": string,"side": unknown,"state": string,"token": string
+                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"partner_id": string | null,"record_id": string,"run_id": string,"seen": string | null,"side": unknown,"state": string,"token": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"partner_id"?: string | null,"record_id": string,"run_id": string,"side": unknown,"state"?: string,"token": string
+                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"partner_id"?: string | null,"record_id": string,"run_id": string,"seen"?: string | null,"side": unknown,"state"?: string,"token": string
                   }
                   Update: {
-                    "doc"?: NonNullable<Json>,"epoch"?: number,"natural_key"?: string,"partner_id"?: string | null,"record_id"?: string,"run_id"?: string,"side"?: unknown,"state"?: string,"token"?: string
+                    "doc"?: NonNullable<Json>,"epoch"?: number,"natural_key"?: string,"partner_id"?: string | null,"record_id"?: string,"run_id"?: string,"seen"?: string | null,"side"?: unknown,"state"?: string,"token"?: string
                   }
                   Relationships: [
                     
@@ -286,7 +306,15 @@ isOneToOne: false
                 }
           }
           Views: {
-            [_ in never]: never
+            "sync_health": {
+                  Row: {
+                    "circuit": string | null,"circuit_reason": string | null,"dead_letters": number | null,"function": string | null,"heartbeat_age": string | null,"last_success": string | null,"last_success_age": string | null,"next_due": string | null,"oldest_due_age": string | null,"open_conflicts": number | null,"queue_depth": number | null,"quota_limit": number | null,"quota_used": number | null,"severity": number | null,"unfinished_status": string | null,"verdict": string | null
+                  }
+                  ComputedFields: never
+                  Relationships: [
+                    
+                  ]
+                }
           }
           Functions: {
             "reopen_sync_conflict":
@@ -338,6 +366,11 @@ isOneToOne: false
 "sync_take_tokens":
 { Args: { "p_bucket": string,"p_budget": number,"p_flight_ms": number,"p_life_ms": number,"p_max_wait_ms": number,"p_now"?: number,"p_remaining"?: number,"p_reports"?: Json,"p_reserve": number,"p_retry_after_ms"?: number,"p_sent_ms"?: number,"p_want": number,"p_window_ms": number }; Returns: {
               "grant_id": number,"offsets": (number)[],"wait_ms": number
+            }[]
+                           },
+"undo_sync_writes":
+{ Args: { "p_apply": boolean,"p_id": string,"p_run": string,"p_schema": string,"p_table": string,"p_writes": string }; Returns: {
+              "n": number,"outcome": string
             }[]
                            }
           }

@@ -7,12 +7,11 @@
  */
 import type { Json } from "../merge/json.ts";
 import type { PairRules } from "../merge/pair.ts";
-import type { Projection } from "../merge/projection.ts";
 import type { Database } from "./database.ts";
 import { committed, FENCE } from "./fence.ts";
 import { LeaseLostError } from "./lease_lost_error.ts";
 import type { LocalRecord, LocalTable } from "./local_table.ts";
-import { literal, plainSql } from "./plain_sql.ts";
+import { plainSql } from "./plain_sql.ts";
 import type { Run } from "./run.ts";
 import { token } from "./token.ts";
 
@@ -32,16 +31,30 @@ export interface PageCommitted {
   readonly pauseRequested: boolean;
 }
 
-/** What the database read of a page of side B. */
-export interface RemoteChanges {
-  /** Records on the page, readable or not; what the remote calls deleted is not counted. */
+/** A page of side B as it is compared. */
+export interface ComparedPage {
+  /** Number of the page in its enumeration; a page read again replaces itself. */
+  readonly number: number;
+  /** Ids of the records, in the page's order. */
+  readonly ids: readonly string[];
+  /** Fingerprints in the same order; empty where there is none. */
+  readonly prints: readonly string[];
+  /** Whether there is more of the page than that, so that the cursor has to wait for it. */
+  readonly more: boolean;
+  readonly requests: number;
+  /** Records of the page. */
   readonly seen: number;
-  /** The answer without its records. */
-  readonly envelope: Json;
-  /** The records it left, because they are not canonical as they stand. */
-  readonly rows: readonly Json[];
-  /** Which of the watched ids are on the page. */
-  readonly watched: readonly string[];
+  /** What changes in the run's cursor; the rest of it stays. */
+  readonly cursor: { readonly [name: string]: Json };
+  readonly phase: string;
+}
+
+/** What a comparison came to. */
+export interface PageCompared {
+  /** Positions, from 0, of the records that have to be looked at. */
+  readonly differing: readonly number[];
+  /** Set if the page is done with, and the cursor behind it. */
+  readonly pauseRequested: boolean | null;
 }
 
 function held<Row extends { readonly held: boolean }>(rows: readonly Row[], run: Run): Row {
@@ -50,72 +63,64 @@ function held<Row extends { readonly held: boolean }>(rows: readonly Row[], run:
   return row;
 }
 
+// In no id and no fingerprint.
+const SEPARATOR = "\x1f";
+
 /**
- * Reads a page of side B as the remote sent it: notes which ids it holds, and
- * stages the plain records that differ from their shadow or are not linked.
- *
- * @param answer The remote's answer, JSON in UTF-8.
- * @param page Number of the page in its enumeration; a page read again replaces itself.
+ * Notes which ids a page of side B holds, and finds those whose fingerprint is not
+ * the one they were last seen with. Where there is none, and no more of the page,
+ * the cursor moves behind it in the same statement.
  */
-export async function stageRemoteChanges(
+export async function comparePage(
   database: Database,
   run: Run,
-  rules: PairRules,
-  projection: Projection,
-  answer: Uint8Array,
-  watch: readonly string[],
-  page: number,
-): Promise<RemoteChanges> {
-  const sql = plainSql(rules, "remote", "r.value", projection.locate);
-  const { id, oddKey, rows: path } = projection;
-  const rowsPath = `${literal(`{${path.map((key) => JSON.stringify(key)).join(",")}}`)}::text[]`;
-  const isOdd = oddKey === null
-    ? "false"
-    : `coalesce(jsonb_typeof(r.value -> ${literal(oddKey)}), 'null') <> 'null'`;
-  const rows = await database.query<RemoteChanges & { held: boolean }>(
-    `with fence as materialized (${FENCE_READ}),
-     answer as materialized (select convert_from($3::bytea, 'UTF8')::jsonb as body),
-     read as materialized (
-       select r.value as row, r.value ->> ${literal(id.key)} as id,
-         ${sql.key} as key, ${sql.canonical} as canonical,
-         coalesce(jsonb_typeof(r.value -> ${literal(id.key)}) = 'string'
-           and (r.value ->> ${literal(id.key)}) ~ ${literal(id.pattern)}, false) as has_id,
-         ${isOdd} as odd, ${sql.isPlain} as plain
-       from answer cross join jsonb_array_elements(answer.body #> ${rowsPath}) r
-       ${sql.values}
+  page: ComparedPage,
+): Promise<PageCompared> {
+  const rows = await database.query<PageCompared & { held: boolean }>(
+    `with fence as materialized (${FENCE}),
+     page as materialized (
+       select u.id collate "C" as id, u.print, u.n
+       from unnest(string_to_array($3, E'\\x1f'), string_to_array($4, E'\\x1f'))
+         with ordinality u (id, print, n)
      ),
-     known as materialized (
-       select distinct on (read.id collate "C") read.id, read.key, read.canonical,
-         ${token("read.canonical")} as token, ${STATE_OF_LINK} as state, s.b_token
-       from fence cross join read
-       left join public.integration_crosswalk cw
-         on cw.pair = fence.pair and cw.b_id = read.id and cw.link_state <> 'keep_apart'
-       left join public.shadow_snapshots s on s.crosswalk_id = cw.id
-       where read.has_id and read.plain and not read.odd
-       order by read.id collate "C"
-     ),
-     staged as (
-       insert into public.sync_stage (run_id, epoch, side, record_id, natural_key, doc, token, state)
-       select fence.id, fence.epoch, 'b', known.id, known.key, known.canonical, known.token, known.state
-       from fence, known
-       where known.state <> 'pair' or known.b_token is distinct from known.token
-       on conflict (run_id, epoch, side, record_id) do update
-         set natural_key = excluded.natural_key, doc = excluded.doc, token = excluded.token,
-           state = excluded.state
+     -- One look-up each, which the limit makes sure of: a join, planned without
+     -- statistics, may read a whole table for every record.
+     differing as materialized (
+       select page.n from page
+       where (select 1 from public.shadow_fingerprints f where f.print = page.print limit 1) is null
      ),
      noted as (
        insert into public.sync_seen (run_id, epoch, page, ids)
-       select fence.id, fence.epoch, $5::integer,
-         array(select distinct read.id from read where read.has_id and not read.odd)
+       select fence.id, fence.epoch, $5::integer, array(select page.id from page)
        from fence
        on conflict (run_id, epoch, page) do update set ids = excluded.ids
+     ),
+     moved as (
+       update public.sync_runs as r
+       set cursor = r.cursor || $6::jsonb, phase = $7,
+         counters = r.counters || jsonb_build_object(
+           'remoteListed', coalesce((r.counters ->> 'remoteListed')::integer, 0) + $8::integer,
+           'requests', coalesce((r.counters ->> 'requests')::integer, 0) + $9::integer),
+         heartbeat_at = now(), last_updated_at = now()
+       from fence
+       where r.id = fence.id and not $10::boolean and not exists (select 1 from differing)
+       returning r.pause_requested
      )
      select exists (select 1 from fence) as held,
-       (select count(*)::integer from read where not odd) as seen,
-       (select body #- ${rowsPath} from answer) as envelope,
-       (select coalesce(jsonb_agg(row), '[]') from read where not (plain and has_id) or odd) as rows,
-       (select coalesce(jsonb_agg(distinct id), '[]') from read where id = any ($4::text[])) as watched`,
-    [run.id, run.fencing, answer, watch, page],
+       (select coalesce(jsonb_agg(n - 1 order by n), '[]') from differing) as differing,
+       (select pause_requested from moved) as "pauseRequested"`,
+    [
+      run.id,
+      run.fencing,
+      page.ids.join(SEPARATOR),
+      page.prints.join(SEPARATOR),
+      page.number,
+      JSON.stringify(page.cursor),
+      page.phase,
+      page.seen,
+      page.requests,
+      page.more,
+    ],
   );
   return held(rows, run);
 }
@@ -123,12 +128,10 @@ export async function stageRemoteChanges(
 /** The part of a page that came the long way, and where the enumeration goes on. */
 export interface RestOfPage {
   readonly side: "a" | "b";
-  /** A JSON array of `[id, key, canonical record, token or null]`. */
+  /** A JSON array of `[id, key, canonical record, token or null, fingerprint or null]`. */
   readonly records: string;
   /** Ids of records that could not be read. */
   readonly unreadable: readonly string[];
-  /** Ids on the page where the database did not note them itself, with the page's number. */
-  readonly noted: { readonly page: number; readonly ids: readonly string[] } | null;
   readonly requests: number;
   /** Records of the page. */
   readonly seen: number;
@@ -143,46 +146,56 @@ export async function commitPageRest(
   run: Run,
   page: RestOfPage,
 ): Promise<PageCommitted> {
-  const link = page.side === "a" ? "cw.a_id::text" : "cw.b_id";
+  const link = page.side === "a" ? "link.a_id = given.id::uuid" : "link.b_id = given.id";
   const rows = await database.query<PageCommitted>(
     `with fence as materialized (${FENCE}),
      given as (
        select r ->> 0 as id, r ->> 1 as key, r -> 2 as doc,
-         coalesce(r ->> 3, ${token("r -> 2")}) as token, true as readable
+         coalesce(r ->> 3, ${token("r -> 2")}) as token, r ->> 4 as seen, true as readable
        from jsonb_array_elements($3::jsonb) r
        union all
-       select id, '', 'null'::jsonb, '', false from unnest($4::text[]) u (id)
+       select id, '', 'null'::jsonb, '', null, false from unnest($4::text[]) u (id)
      ),
-     known as (
-       select distinct on (given.id collate "C") given.*, ${STATE_OF_LINK} as state, s.b_token
+     known as materialized (
+       select distinct on (given.id collate "C") given.*, ${STATE_OF_LINK} as state,
+         cw.crosswalk_id, cw.b_token
        from fence cross join given
-       left join public.integration_crosswalk cw
-         on cw.pair = fence.pair and ${link} = given.id and cw.link_state <> 'keep_apart'
-       left join public.shadow_snapshots s on s.crosswalk_id = cw.id
+       left join lateral (
+         select link.link_state, link.id as crosswalk_id,
+           (select s.b_token from public.shadow_snapshots s
+            where s.crosswalk_id = link.id limit 1) as b_token
+         from public.integration_crosswalk link
+         where link.pair = fence.pair and link.link_state <> 'keep_apart' and ${link}
+         limit 1
+       ) cw on true
        order by given.id collate "C"
      ),
      staged as (
-       insert into public.sync_stage (run_id, epoch, side, record_id, natural_key, doc, token, state)
-       select fence.id, fence.epoch, $5::"char", known.id, known.key, known.doc, known.token,
+       insert into public.sync_stage
+         (run_id, epoch, side, record_id, natural_key, doc, token, seen, state)
+       select fence.id, fence.epoch, $5::"char", known.id, known.key, known.doc, known.token, known.seen,
          case when known.readable then known.state else 'unreadable' end
        from fence, known
        where not known.readable or known.state <> 'pair' or $5 = 'a'
          or known.b_token is distinct from known.token
        on conflict (run_id, epoch, side, record_id) do update
          set natural_key = excluded.natural_key, doc = excluded.doc, token = excluded.token,
-           state = excluded.state
+           seen = excluded.seen, state = excluded.state
      ),
-     noted as (
-       insert into public.sync_seen (run_id, epoch, page, ids)
-       select fence.id, fence.epoch, $6::integer, $7::text[]
-       from fence where $6::integer is not null
-       on conflict (run_id, epoch, page) do update set ids = excluded.ids
+     -- In another form than it was seen in last, but the same record.
+     recognised as (
+       insert into public.shadow_fingerprints as f (crosswalk_id, print)
+       select known.crosswalk_id, known.seen
+       from fence, known
+       where $5 = 'b' and known.state = 'pair' and known.readable and known.seen is not null
+         and known.b_token = known.token
+       on conflict (crosswalk_id) do update set print = excluded.print
      )
      update public.sync_runs as r
-     set cursor = r.cursor || $8::jsonb, phase = $9,
+     set cursor = r.cursor || $6::jsonb, phase = $7,
        counters = r.counters || jsonb_build_object(
-         $10::text, coalesce((r.counters ->> $10)::integer, 0) + $11::integer,
-         'requests', coalesce((r.counters ->> 'requests')::integer, 0) + $12::integer),
+         $8::text, coalesce((r.counters ->> $8)::integer, 0) + $9::integer,
+         'requests', coalesce((r.counters ->> 'requests')::integer, 0) + $10::integer),
        heartbeat_at = now(), last_updated_at = now()
      from fence
      where r.id = fence.id
@@ -193,8 +206,6 @@ export async function commitPageRest(
       page.records,
       page.unreadable,
       page.side,
-      page.noted?.page ?? null,
-      page.noted?.ids ?? null,
       JSON.stringify(page.cursor),
       page.phase,
       page.side === "a" ? "localRead" : "remoteListed",

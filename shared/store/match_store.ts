@@ -29,6 +29,14 @@ function tableOf(table: KeyedTable): string {
 }
 
 /**
+ * Lets the planner know how much was staged. Without it the stage passes for nearly
+ * empty, and loading a batch of records reads all of it for each of them.
+ */
+export async function analyzeStage(database: Database): Promise<void> {
+  await database.query(`analyze public.sync_stage`);
+}
+
+/**
  * Stages what became of links one side of which is gone: `absent` for a record
  * of B that the enumeration did not hold, and `orphan` for the record that is
  * left on either side, which may have come back under another id.
@@ -69,6 +77,9 @@ export async function stageAbsences(
      select run_id, epoch, 'b', b_id, coalesce(b_key, ''), coalesce(b, 'null'), coalesce(b_token, ''), 'orphan'
      from link where has_b and not has_a
      on conflict (run_id, epoch, side, record_id) do update set
+       -- What changed on side A was staged without its key, which only an orphan needs.
+       natural_key = case when sync_stage.side = 'a' then excluded.natural_key
+         else sync_stage.natural_key end,
        state = case when sync_stage.state = 'pair' then 'orphan' else sync_stage.state end`,
     [run.id, run.fencing],
   );
@@ -218,6 +229,60 @@ export async function matchFreeByKey(
   );
 }
 
+/**
+ * Tells for which of these records of side B, staged without a partner, side A has
+ * got a record with the same key since.
+ */
+export async function keysTaken(
+  database: Database,
+  run: Run,
+  table: KeyedTable,
+  bIds: readonly string[],
+): Promise<ReadonlySet<string>> {
+  // "is true" keeps the list of keys a hash that the table is read against once:
+  // as a join, planned without statistics, it could read the table once a key.
+  const rows = await database.query<{ id: string }>(
+    `with wanted as materialized (
+       select s.record_id as id, s.natural_key as key from public.sync_stage s
+       where s.run_id = $1 and s.epoch = $2 and s.side = 'b' and s.record_id = any ($3::text[])
+         and s.natural_key <> ''
+     ),
+     taken as materialized (
+       select distinct ${keyOf(table)} collate "C" as key from ${tableOf(table)} t
+       where (${keyOf(table)} collate "C" in (select key from wanted)) is true
+     )
+     select wanted.id from wanted join taken using (key)`,
+    [run.id, run.epoch, bIds],
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
+/**
+ * Stages the links of which side A changed since the last agreement, or on which
+ * there is none. Compared inside the database: what is in sync is not read.
+ */
+export async function stageChangedLocal(
+  database: Database,
+  run: Run,
+  table: LocalTable,
+): Promise<void> {
+  await database.query(
+    `with fence as materialized (
+       select r.id, r.epoch, r.pair from public.sync_runs r
+       where r.id = $1 and r.fencing = $2 and r.status = 'running'
+     )
+     insert into public.sync_stage (run_id, epoch, side, record_id, natural_key, doc, token, state)
+     select fence.id, fence.epoch, 'a', cw.a_id::text, '', 'null', a.token, 'pair'
+     from fence
+     join public.integration_crosswalk cw on cw.pair = fence.pair and cw.link_state = 'linked'
+     join (select r.id, ${token("r.doc")} as token from (${table.select}) r) a on a.id = cw.a_id
+     left join public.shadow_snapshots s on s.crosswalk_id = cw.id
+     where s.a_token is distinct from a.token or not s.agreed
+     on conflict (run_id, epoch, side, record_id) do nothing`,
+    [run.id, run.fencing],
+  );
+}
+
 /** How much there is to walk over, and how much of it to look at. */
 export interface WorkPlanned {
   readonly pauseRequested: boolean;
@@ -239,7 +304,7 @@ export interface WorkPlanned {
 export async function planWork(
   database: Database,
   run: Run,
-  table: LocalTable,
+  table: KeyedTable,
   cursor: { readonly [name: string]: string },
   phase: string,
 ): Promise<WorkPlanned> {
@@ -249,32 +314,34 @@ export async function planWork(
        delete from public.sync_work w using fence
        where w.run_id = fence.id and w.epoch <> fence.epoch
      ),
-     decided as (
-       select distinct c.record_key from fence
+     -- What may have healed by itself looks like any other record that is in sync.
+     noted as (
+       select c.record_key from fence
        join public.sync_conflicts c on c.pair = fence.pair
-       where c.status = 'resolved' and c.applied_at is null
+       where c.status = 'open' or c.status = 'resolved' and c.applied_at is null
+       union
+       select f.record_key from fence join public.sync_failures f on f.pair = fence.pair
      ),
      walk as (
        select 1 as part, cw.id as n, null::text collate "C" as k, cw.id as crosswalk_id, cw.a_id, cw.b_id,
          case
            -- Somebody with this key is there, and it is not known who.
            when sa.state = 'duplicate_key' or sb.state = 'duplicate_key' then 'held'
-           when a.id is null then 'absent_local'
-           when sb.state = 'absent' then 'absent_remote'
-           when sb.record_id is not null or s.crosswalk_id is null
-             or s.a_token is distinct from ${token("a.doc")}
-             or s.a - s.settled <> s.b - s.settled
-             or decided.record_key is not null then 'pair'
+           when sb.state = 'orphan' then 'absent_local'
+           when sb.state = 'absent' then case when t.id is null then 'absent_local' else 'absent_remote' end
+           when sb.record_id is not null or sa.record_id is not null
+             or noted.record_key is not null then 'pair'
          end as kind
        from fence
        join public.integration_crosswalk cw on cw.pair = fence.pair and cw.link_state = 'linked'
-       left join public.shadow_snapshots s on s.crosswalk_id = cw.id
-       left join (${table.select}) a on a.id = cw.a_id
+       left join (select t.${identifier(table.id)} as id from ${
+      tableOf(table)
+    } t) t on t.id = cw.a_id
        left join public.sync_stage sb on sb.run_id = fence.id and sb.epoch = fence.epoch
          and sb.side = 'b' and sb.record_id = cw.b_id
        left join public.sync_stage sa on sa.run_id = fence.id and sa.epoch = fence.epoch
          and sa.side = 'a' and sa.record_id = cw.a_id::text
-       left join decided on decided.record_key = 'cw:' || cw.id
+       left join noted on noted.record_key = 'cw:' || cw.id
        where sa.state is distinct from 'matched' and sb.state is distinct from 'matched'
        union all
        select 2, 0, s.record_id, null, s.partner_id::uuid, s.record_id,

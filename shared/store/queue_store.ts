@@ -56,6 +56,7 @@ export interface QueuedRecord {
   readonly recordId: string;
   /** Raised whenever it is put in again. */
   readonly version: number;
+  /** How often it was taken, this time included. */
   readonly attempts: number;
 }
 
@@ -88,6 +89,20 @@ export async function claimQueued(
   );
 }
 
+/** The records that {@linkcode claimQueued} would take; they are left where they are. */
+export async function peekQueued(
+  database: Database,
+  pair: string,
+  limit: number,
+): Promise<QueuedRecord[]> {
+  return await database.query<QueuedRecord>(
+    `select side, record_id as "recordId", version::float8 as version, attempts
+     from public.sync_queue where pair = $1 and not_before <= now()
+     order by enqueued_at, side, record_id limit $2`,
+    [pair, limit],
+  );
+}
+
 /** What became of a record that was taken out. */
 export interface QueueSettlement {
   readonly side: "a" | "b";
@@ -97,12 +112,17 @@ export interface QueueSettlement {
   readonly againInMs: number | null;
 }
 
-/** Puts taken records away, or back. One that was put in again meanwhile stays, and is due at once. */
+/**
+ * Puts taken records away, or back. One that was put in again meanwhile stays, and
+ * is due at once. One that is just being put in again, by a transaction that has
+ * not ended, is passed over: it comes due with that, or with the end of its lease.
+ */
 export async function settleQueued(
   database: Database,
   pair: string,
   settlements: readonly QueueSettlement[],
 ): Promise<void> {
+  if (settlements.length === 0) return;
   await database.query(
     `with given as (
        select * from jsonb_to_recordset($2::jsonb)
@@ -115,7 +135,7 @@ export async function settleQueued(
        from public.sync_queue q join given g on q.side = g.side and q.record_id = g."recordId"
        where q.pair = $1
        order by q.side, q.record_id
-       for update of q
+       for update of q skip locked
      ),
      gone as (
        delete from public.sync_queue q using held
@@ -128,11 +148,16 @@ export async function settleQueued(
   );
 }
 
-/** How many records of a pair are due. */
-export async function countQueued(database: Database, pair: string): Promise<number> {
-  const rows = await database.query<{ n: number }>(
-    `select count(*)::integer as n from public.sync_queue where pair = $1 and not_before <= now()`,
+/** How many records of a pair are in the queue, and how many of them are due. */
+export async function countQueued(
+  database: Database,
+  pair: string,
+): Promise<{ readonly all: number; readonly due: number }> {
+  const rows = await database.query<{ all: number; due: number }>(
+    `select count(*)::integer as "all",
+       count(*) filter (where not_before <= now())::integer as due
+     from public.sync_queue where pair = $1`,
     [pair],
   );
-  return rows[0]?.n ?? 0;
+  return rows[0] ?? { all: 0, due: 0 };
 }

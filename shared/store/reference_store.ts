@@ -11,13 +11,19 @@ export interface ReferenceEdit {
   readonly field: string;
   /** Canonical. */
   readonly value: Json;
+  /** Whether a person has decided on it, who speaks for all who share the record. */
+  readonly decided: boolean;
 }
 
 /** Who shares the record referred to. */
 export interface ReferenceShare {
   readonly aId: string;
   readonly field: string;
-  /** Linked records of side A that refer to it; 0 where nothing is referred to. */
+  readonly decided: boolean;
+  /**
+   * Records of side A that refer to it: this one, and those that are linked or about to be; 0 where
+   * nothing is referred to.
+   */
   readonly sharers: number;
   /** Of them, those whose record of side B holds the value. */
   readonly agreeing: number;
@@ -40,19 +46,26 @@ export async function readReferenceShares(
   const key = identifier(`${head}_id`);
   const id = identifier(table.id);
   return await database.query<ReferenceShare>(
-    `select e."aId" as "aId", e.field, count(cw.id)::integer as sharers,
-       count(cw.id) filter (
-         where t.${id} = e."aId" or coalesce(sb.doc, s.b) -> e.field is not distinct from e.value
+    `select e."aId" as "aId", e.field, e.decided,
+       count(t.${id}) filter (where sharing.mine or sharing.b_id is not null)::integer as sharers,
+       count(t.${id}) filter (
+         where sharing.mine or coalesce(sb.doc, s.b) -> e.field is not distinct from e.value
+           and sharing.b_id is not null
        )::integer as agreeing
-     from jsonb_to_recordset($4::jsonb) e ("aId" uuid, field text, value jsonb)
+     from jsonb_to_recordset($4::jsonb) e ("aId" uuid, field text, value jsonb, decided boolean)
      left join ${name} me on me.${id} = e."aId"
      left join ${name} t on t.${key} = me.${key}
      left join public.integration_crosswalk cw
        on cw.pair = $3 and cw.a_id = t.${id} and cw.link_state = 'linked'
-     left join public.shadow_snapshots s on s.crosswalk_id = cw.id
+     left join public.sync_stage sa on sa.run_id = $1 and sa.epoch = $2 and sa.side = 'a'
+       and sa.record_id = t.${id}::text and sa.state = 'matched'
+     cross join lateral (
+       select t.${id} = e."aId" as mine, coalesce(sa.partner_id, cw.b_id) as b_id
+     ) sharing
+     left join public.shadow_snapshots s on s.crosswalk_id = cw.id and sa.record_id is null
      left join public.sync_stage sb on sb.run_id = $1 and sb.epoch = $2 and sb.side = 'b'
-       and sb.record_id = cw.b_id and jsonb_typeof(sb.doc) = 'object'
-     group by e."aId", e.field`,
+       and sb.record_id = sharing.b_id and jsonb_typeof(sb.doc) = 'object'
+     group by e."aId", e.field, e.decided`,
     [run.id, run.epoch, run.pair, JSON.stringify(edits)],
   );
 }

@@ -100,7 +100,7 @@ export async function isEmpty(database: Database, select: string): Promise<boole
  */
 export async function guardedSince(
   database: Database,
-  run: Run,
+  run: Pick<Run, "pair" | "function">,
 ): Promise<{ readonly linked: number; readonly counts: Readonly<Record<string, number>> }> {
   const rows = await database.query<{ linked: number; counts: Record<string, number> }>(
     `select

@@ -48,7 +48,12 @@ async function findUnfinished(database: Database, request: RunRequest): Promise<
   return rows[0]?.run ?? null;
 }
 
-async function insertRun(database: Database, request: RunRequest): Promise<Run> {
+/**
+ * Begins a run in a lane that nobody else uses.
+ *
+ * @throws What the database answers (code 23505) if there is an unfinished run in the lane.
+ */
+export async function insertRun(database: Database, request: RunRequest): Promise<Run> {
   const rows = await database.query<{ run: Run }>(
     `insert into public.sync_runs as r
        (function, pair, lane, status, phase, params, requested_by, lease_owner, fencing, slices)

@@ -133,6 +133,11 @@ export async function snapshotBatch(
          where s.version = excluded.version - 1
        returning s.version
      ),
+     -- Of the record as it was before: found again, it would pass for the new one.
+     forgotten as (
+       delete from public.shadow_fingerprints f using joined
+       where f.crosswalk_id = joined.id and joined.class = 'refresh' and joined.b <> joined.base_b
+     ),
      found as (
        insert into public.sync_findings (run_id, kind, a_ids, b_ids, fields)
        select $1, case when class like 'missing%' then class else 'drift' end,

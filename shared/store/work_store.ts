@@ -31,7 +31,14 @@ export interface WorkItem {
   readonly bId: string | null;
 }
 
-/** The next records of a run's walk after `after`, up to and including `through`. */
+/**
+ * The next records of a run's walk after `after`, up to and including `through`.
+ *
+ * A record that had no living link when the walk was laid out may have got one
+ * since: from another run, or from an earlier call of this one that was cut off.
+ * It is a pair then. A match whose link was made is one too; one whose record has
+ * found somebody else is for {@linkcode loadRecords} to tell.
+ */
 export async function nextWork(
   database: Database,
   run: Run,
@@ -40,11 +47,31 @@ export async function nextWork(
   limit: number,
 ): Promise<WorkItem[]> {
   return await database.query<WorkItem>(
-    `select ordinal, kind, crosswalk_id::float8 as "crosswalkId", a_id::text as "aId", b_id as "bId"
-     from public.sync_work
-     where run_id = $1 and epoch = $2 and ordinal > $3 and ordinal <= $4
-     order by ordinal limit $5`,
-    [run.id, run.epoch, after, through, limit],
+    `select n.ordinal,
+       case when n.link_id is null then n.kind when n.nth = 1 then 'pair' else 'held' end as kind,
+       case when n.nth = 1 then n.link_id else n.crosswalk_id end::float8 as "crosswalkId",
+       case when n.nth = 1 then n.link_a else n.a_id end::text as "aId",
+       case when n.nth = 1 then n.link_b else n.b_id end as "bId"
+     from (
+       select w.*, living.id as link_id, living.a_id as link_a, living.b_id as link_b,
+         case when living.id is not null
+           then row_number() over (partition by living.id order by w.ordinal) end as nth
+       from (
+         select * from public.sync_work
+         where run_id = $1 and epoch = $2 and ordinal > $3 and ordinal <= $4
+         order by ordinal limit $5
+       ) w
+       left join lateral (
+         select cw.id, cw.a_id, cw.b_id from public.integration_crosswalk cw
+         where w.crosswalk_id is null and cw.pair = $6
+           and cw.link_state = 'linked' and cw.link_state <> 'keep_apart'
+           and (cw.a_id = w.a_id or cw.b_id = w.b_id)
+           and (w.kind <> 'match' or cw.a_id = w.a_id and cw.b_id = w.b_id)
+         order by cw.id limit 1
+       ) living on true
+     ) n
+     order by n.ordinal`,
+    [run.id, run.epoch, after, through, limit, run.pair],
   );
 }
 
@@ -99,6 +126,8 @@ export interface StoredFailure {
   readonly bToken: string;
   /** Whether the last of them was this run. */
   readonly thisRun: boolean;
+  /** Whether a person has decided a conflict of the record since. */
+  readonly decidedSince: boolean;
 }
 
 /** A record with all that the planner has to know of it. */
@@ -118,9 +147,18 @@ export interface LoadedRecord extends WorkItem {
   readonly b: CanonicalRecord | null;
   /** How side B was found by the enumeration; null where it is as its shadow says. */
   readonly bState: string | null;
+  /**
+   * Whether somebody has written the shadow since the run began. What was listed may
+   * be older, and would look like an edit: `b` is the shadow's then, and has to be read.
+   */
+  readonly outdated: boolean;
+  /** Whether the link has changed since the walk was laid out, so that this is not what to look at. */
+  readonly overtaken: boolean;
   /** Why a held record is held. */
   readonly state: string | null;
   readonly bToken: string;
+  /** Fingerprint of side B as it was listed. */
+  readonly bSeen: string | null;
   readonly conflicts: readonly StoredConflict[];
   readonly failure: StoredFailure | null;
   /** Whether the key of a record of side A belongs to somebody who must not be written to. */
@@ -139,6 +177,7 @@ export async function loadRecords(
   table: LocalTable,
   items: readonly WorkItem[],
 ): Promise<LoadedRecord[]> {
+  const outdated = `coalesce(sb.record_id is not null and s.taken_at > r.started_at, false)`;
   const rows = await database.query<{ records: LoadedRecord[] }>(
     `with item as (
        select w.*, case
@@ -155,20 +194,38 @@ export async function loadRecords(
          'a', s.a, 'b', s.b, 'settled', s.settled, 'version', s.version) end,
        'a', case when a.doc is not null then jsonb_build_object(
          'doc', a.doc, 'token', ${token("a.doc")}) end,
-       'b', coalesce(case when jsonb_typeof(sb.doc) = 'object' then sb.doc end,
-         case when sb.record_id is null then s.b end),
-       'bState', sb.state,
+       'b', case when ${outdated} then s.b
+         else coalesce(case when jsonb_typeof(sb.doc) = 'object' then sb.doc end,
+           case when sb.record_id is null then s.b end) end,
+       'bState', case when ${outdated} then null else sb.state end,
+       'outdated', ${outdated},
+       'overtaken', case when w."crosswalkId" is not null
+         then cw.link_state is distinct from 'linked'
+         else exists (
+           select 1 from public.integration_crosswalk other
+           where other.pair = $3 and other.link_state = 'linked' and other.link_state <> 'keep_apart'
+             and (other.a_id = w."aId" or other.b_id = w."bId")
+             and exists (select 1 from (${table.select}) t where t.id = other.a_id)
+             and not exists (
+               select 1 from public.sync_stage gone
+               where gone.run_id = $1 and gone.epoch = $2 and gone.side = 'b'
+                 and gone.record_id = other.b_id and gone.state = 'absent')) end,
        'state', coalesce(sb.state, sa.state),
-       'bToken', coalesce(nullif(sb.token, ''), s.b_token, ''),
+       'bToken', case when sb.state = 'unreadable' then 'unreadable'
+         else coalesce(nullif(sb.token, ''), s.b_token, '') end,
+       'bSeen', case when sb.record_id is null or ${outdated} then print.print else sb.seen end,
        'conflicts', coalesce(conflict.list, '[]'),
        'failure', case when f.record_key is not null then jsonb_build_object(
          'code', f.code, 'runs', f.runs, 'aToken', f.a_token, 'bToken', f.b_token,
-         'thisRun', f.last_run_id is not distinct from $1) end,
+         'thisRun', f.last_run_id is not distinct from $1,
+         'decidedSince', coalesce(conflict.decided_at > f.last_failed_at, false)) end,
        'suppressed', p.key_digest is not null
      ) order by w.ordinal), '[]') as records
      from item w
+     left join public.sync_runs r on r.id = $1
      left join public.integration_crosswalk cw on cw.id = w."crosswalkId"
      left join public.shadow_snapshots s on s.crosswalk_id = cw.id
+     left join public.shadow_fingerprints print on print.crosswalk_id = cw.id
      left join lateral (select t.doc from (${table.select}) t where t.id = w."aId" limit 1) a on true
      left join public.sync_stage sb on sb.run_id = $1 and sb.epoch = $2 and sb.side = 'b'
        and sb.record_id = w."bId"
@@ -180,7 +237,8 @@ export async function loadRecords(
      left join lateral (
        select jsonb_agg(jsonb_build_object(
          'id', c.id, 'field', c.field, 'status', c.status, 'reason', c.reason, 'base', c.base,
-         'a', c.a, 'b', c.b, 'choice', c.choice, 'value', c.resolved_value) order by c.id) as list
+         'a', c.a, 'b', c.b, 'choice', c.choice, 'value', c.resolved_value) order by c.id) as list,
+         max(c.resolved_at) as decided_at
        from public.sync_conflicts c
        where c.pair = $3 and c.record_key = w.key
          and (c.status = 'open' or c.status = 'resolved' and c.applied_at is null)
@@ -203,8 +261,14 @@ export async function deadLinks(
   const rows = await database.query<{ id: number }>(
     `select distinct cw.id::float8 as id
      from jsonb_to_recordset($4::jsonb) l ("aId" uuid, "bId" text)
-     join public.integration_crosswalk cw on cw.pair = $3 and cw.link_state <> 'keep_apart'
-       and (cw.a_id = l."aId" or cw.b_id = l."bId")
+     -- Each side by its index: joined by "or", every link was compared with every other.
+     cross join lateral (
+       select x.* from public.integration_crosswalk x
+       where x.pair = $3 and x.link_state <> 'keep_apart' and x.a_id = l."aId"
+       union all
+       select x.* from public.integration_crosswalk x
+       where x.pair = $3 and x.link_state <> 'keep_apart' and x.b_id = l."bId"
+     ) cw
      left join public.sync_stage sb on sb.run_id = $1 and sb.epoch = $2 and sb.side = 'b'
        and sb.record_id = cw.b_id
      where cw.link_state <> 'linked' or sb.state = 'absent'

@@ -12,6 +12,21 @@ create unique index sync_runs_unfinished_key on public.sync_runs (function, pair
 -- a field would be written again by every run.
 alter table public.shadow_snapshots add column settled text[] not null default '{}';
 
+-- Whether the sides agree on all that is not settled.
+alter table public.shadow_snapshots add column agreed boolean not null
+  generated always as (a - settled = b - settled) stored;
+
+-- A hash of side B's own form of a linked record, ids included, in which it was
+-- last found to be as its shadow says. A record that still has it needs neither to
+-- be decoded nor to be brought into canonical form. A table of its own, since a
+-- shadow is a hundred times as wide and would be written anew for it.
+create table public.shadow_fingerprints (
+  crosswalk_id bigint primary key references public.integration_crosswalk (id) on delete cascade,
+  print text collate "C" not null
+);
+
+create index shadow_fingerprints_print_idx on public.shadow_fingerprints (print);
+
 -- unlinked: the link was given up. The row stays, so that the record that is left
 -- is neither made anew on the other side nor taken for a new one.
 alter table public.integration_crosswalk drop constraint integration_crosswalk_link_state_known;
@@ -23,6 +38,8 @@ alter table public.integration_crosswalk add constraint integration_crosswalk_li
 alter table public.sync_stage
   -- The one record of the other side with the same key.
   add column partner_id text collate "C",
+  -- Fingerprint of a record of side B.
+  add column seen text,
   add column state text not null default 'free'
     constraint sync_stage_state_known check (
       state in (
@@ -110,15 +127,16 @@ alter table public.sync_findings add constraint sync_findings_kind_known check (
   )
 );
 
+alter table public.shadow_fingerprints enable row level security;
 alter table public.sync_seen enable row level security;
 alter table public.sync_work enable row level security;
 alter table public.sync_failures enable row level security;
 alter table public.sync_suppressions enable row level security;
 
-revoke all on public.sync_seen, public.sync_work, public.sync_failures, public.sync_suppressions
+revoke all on public.shadow_fingerprints, public.sync_seen, public.sync_work, public.sync_failures, public.sync_suppressions
 from public, anon, authenticated, service_role;
 grant select, insert, update, delete on
-  public.sync_seen, public.sync_work, public.sync_failures, public.sync_suppressions
+  public.shadow_fingerprints, public.sync_seen, public.sync_work, public.sync_failures, public.sync_suppressions
 to service_role;
 
 -- Ids, codes and counts.

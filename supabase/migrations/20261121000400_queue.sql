@@ -5,14 +5,15 @@
 -- whether something came in while the work was under way.
 alter table public.sync_queue add column version bigint not null default 1;
 
--- Tells whoever waits for work that there is some: at commit, once a transaction.
--- Where the project can call out by itself, a later migration makes it do so.
+-- Where the project can call out by itself, a later migration makes this do so, and
+-- the queue need not wait for the next schedule. Called once a statement, in the
+-- transaction of whoever edits side A: it must be quick, and must not fail.
 create function sync_private.wake() returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  perform pg_notify('sync_wake', '');
+  null;
 end;
 $$;
 
@@ -56,14 +57,14 @@ begin
     return null;
   end if;
   if tg_op = 'INSERT' then
-    v_ids := array(select to_jsonb(n) ->> v_column from new_rows n);
+    execute format('select array(select n.%I::text from new_rows n)', v_column) into v_ids;
   elsif tg_op = 'DELETE' then
-    v_ids := array(select to_jsonb(o) ->> v_column from old_rows o);
+    execute format('select array(select o.%I::text from old_rows o)', v_column) into v_ids;
   else
-    v_ids := array(
-      select to_jsonb(n) ->> v_column from new_rows n
-      union
-      select to_jsonb(o) ->> v_column from old_rows o);
+    -- Both, because an id may be edited too.
+    execute format('select array(
+      select n.%1$I::text from new_rows n union select o.%1$I::text from old_rows o)', v_column)
+    into v_ids;
   end if;
   perform sync_private.enqueue_local(v_pair, v_ids);
   return null;
@@ -89,9 +90,8 @@ begin
     return null;
   end if;
   execute format(
-    'select array(select t.%I::text from %s t where t.%I::text = any ($1))',
-    v_column, v_table, v_reference)
-  using array(select to_jsonb(n) ->> v_key from new_rows n)
+    'select array(select t.%I::text from %s t where t.%I in (select n.%I from new_rows n))',
+    v_column, v_table, v_reference, v_key)
   into v_ids;
   perform sync_private.enqueue_local(v_pair, v_ids);
   return null;
