@@ -7,10 +7,10 @@ import { assert, assertEquals } from "@std/assert";
 import { samplePeople } from "../scripts/sample/sample_people.ts";
 import { backfillSync } from "../shared/http/backfill_sync.ts";
 import type { Runtime } from "../shared/http/runtime.ts";
-import type { Database, DatabasePool } from "../shared/store/database.ts";
 import config from "../sync.config.ts";
 import { endState, forgetRuns } from "./lib/end_state.ts";
-import { functionHarness, functionRequest, type Harness } from "./lib/function_harness.ts";
+import { functionHarness, functionRequest } from "./lib/function_harness.ts";
+import { mortal, type Step } from "./lib/mortal.ts";
 
 const people = samplePeople({
   pairs: 620,
@@ -20,39 +20,9 @@ const people = samplePeople({
   drift: 6,
 });
 
-type Moment = "before" | "after";
-
-class Killed extends Error {}
-
-/** A worker's surroundings that are gone from the given statement on. */
-function mortal(harness: Harness, dieAt: number, moment: Moment) {
-  let sent = 0;
-  let dead = false;
-  const wrap = (database: Database): Database => ({
-    async query<Row>(sql: string, parameters: readonly unknown[] = []) {
-      const mine = ++sent;
-      if (dead || (mine === dieAt && moment === "before")) {
-        dead = true;
-        throw new Killed();
-      }
-      const rows = await database.query<Row>(sql, parameters);
-      if (mine === dieAt) dead = true;
-      if (dead) throw new Killed();
-      return rows;
-    },
-  });
-  const pool: DatabasePool = {
-    ...wrap(harness.pool),
-    transaction: (work) => harness.pool.transaction((database) => work(wrap(database))),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  };
-  const base = harness.runtime();
-  const runtime: Runtime = {
-    ...base,
-    database: () => pool,
-    fetch: (input, init) => dead ? Promise.reject(new Killed()) : base.fetch(input, init),
-  };
-  return { runtime, statements: () => sent, died: () => dead };
+// Requests of a backfill only read, so dying at one is dying at the statement after it.
+function isDatabase({ kind }: Step): boolean {
+  return kind !== "request";
 }
 
 async function run(runtime: Runtime, body: unknown): Promise<number> {
@@ -66,20 +36,20 @@ Deno.test("backfill-sync killed at any statement is finished by the next call, w
     people,
     simulator: { switches: { subscribersPageMax: "clamp_100" } },
   });
-  const undisturbed = mortal(harness, Infinity, "before");
+  const undisturbed = mortal(harness, null, isDatabase);
   assertEquals(await run(undisturbed.runtime, { wait: true }), 200);
   const wanted = await endState(harness.pool);
   assertEquals(wanted.crosswalk.length, 620);
 
-  const deaths = undisturbed.statements();
+  const deaths = undisturbed.steps();
   assert(deaths > 15);
   for (let dieAt = 1; dieAt <= deaths; dieAt++) {
     for (const moment of ["before", "after"] as const) {
       await forgetRuns(harness.pool);
-      const victim = mortal(harness, dieAt, moment);
+      const victim = mortal(harness, { at: dieAt, moment }, isDatabase);
       await run(victim.runtime, { wait: true });
-      assert(victim.died(), `statement ${dieAt} was not reached`);
-      const where = `killed ${moment} statement ${dieAt} of ${deaths}`;
+      assert(victim.died(), `step ${dieAt} was not reached`);
+      const where = `killed ${moment} step ${dieAt} of ${deaths}`;
       // Killed after its last commit there is nothing left to finish.
       const [left] = await harness.pool.query<{ status: string }>(
         `select status from public.sync_runs`,

@@ -84,3 +84,17 @@ Deno.test("a change of the address on either side keeps the link", async () => {
   assertEquals((await world.pool.query(`select id from public.clients`)).length, 2);
   assertEquals((await world.client(1))?.id, clientId(1));
 });
+
+Deno.test("a dry run without a cursor looks at both sides as they stand, not at an older look", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(6));
+  const first = await world.sync({ dryRun: true, maxRecords: 2 });
+  assertEquals([first.stopReason, first.updatesApplied], ["record_limit", 0]);
+  world.editSubscriber(6, { fields: { city: "Rome" } });
+  const onward = await world.sync({ dryRun: true, cursor: first.nextCursor, maxRecords: 10 });
+  assertEquals([onward.recordsProcessed, onward.updatesApplied], [4, 0]);
+  const unfinished = await world.sync({ dryRun: true, maxRecords: 2 });
+  assertEquals(unfinished.stopReason, "record_limit");
+  world.editSubscriber(5, { fields: { city: "Rome" } });
+  const anew = await world.sync({ dryRun: true, maxRecords: 10 });
+  assertEquals([anew.recordsProcessed, anew.updatesApplied, anew.done], [6, 2, true]);
+});

@@ -136,4 +136,14 @@ export const EXPECTED_ADVICE: readonly ExpectedAdvice[] = [
     subject: "sync_failures_last_run_id_idx",
     reason: "Foreign key: pruning a run clears it from its failures",
   },
+  {
+    rule: "rls_enabled_no_policy",
+    subject: "public.shadow_fingerprints",
+    reason: "Hashes of records; only the engine reads it",
+  },
+  {
+    rule: "unused_index",
+    subject: "shadow_fingerprints_print_idx",
+    reason: "Every record of a list is looked up by its fingerprint",
+  },
 ];

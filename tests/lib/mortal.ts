@@ -16,6 +16,8 @@ export interface Step {
   readonly what: string;
   /** What is sent along: a statement's parameters, or the request's body. */
   readonly body: readonly unknown[];
+  /** Whether a transaction is open on the same connection, with all that it has locked. */
+  readonly inTransaction: boolean;
 }
 
 /** What happens around steps; what it throws meets the worker in place of the answer. */
@@ -34,19 +36,19 @@ export function watched(harness: Pick<Harness, "pool" | "runtime">, hooks: StepH
     await hooks.after?.(step);
     return answer;
   }
-  const wrap = (database: Database): Database => ({
+  const wrap = (database: Database, inTransaction: boolean): Database => ({
     query: <Row>(sql: string, parameters: readonly unknown[] = []) =>
       take(
-        { kind: "statement", what: sql, body: parameters },
+        { kind: "statement", what: sql, body: parameters, inTransaction },
         () => database.query<Row>(sql, parameters),
       ),
   });
   const pool: DatabasePool = {
-    ...wrap(harness.pool),
+    ...wrap(harness.pool, false),
     async transaction(work) {
-      const commit: Step = { kind: "commit", what: "", body: [] };
+      const commit: Step = { kind: "commit", what: "", body: [], inTransaction: true };
       const result = await harness.pool.transaction(async (database) => {
-        const done = await work(wrap(database));
+        const done = await work(wrap(database, true));
         await hooks.before?.(commit);
         return done;
       });
@@ -63,10 +65,9 @@ export function watched(harness: Pick<Harness, "pool" | "runtime">, hooks: StepH
       const request = new Request(input, init);
       const { pathname, search } = new URL(request.url);
       const body = request.body === null ? [] : [await request.clone().text()];
-      return await take(
-        { kind: "request", what: `${request.method} ${pathname}${search}`, body },
-        () => base.fetch(request),
-      );
+      const what = `${request.method} ${pathname}${search}`;
+      const step: Step = { kind: "request", what, body, inTransaction: false };
+      return await take(step, () => base.fetch(request));
     },
   };
 }
@@ -88,7 +89,6 @@ export interface Mortal {
   /** Steps so far. */
   steps(): number;
   died(): boolean;
-  last(): string;
 }
 
 /**
@@ -105,11 +105,9 @@ export function mortal(
 ): Mortal {
   let taken = 0;
   let dead = false;
-  let last = "";
   const numbers = new WeakMap<Step, number>();
   const runtime = watched(harness, {
     before(step) {
-      if (!dead) last = step.kind + step.what.slice(0, 200);
       if (!dead && counts(step)) {
         numbers.set(step, ++taken);
         dead = death?.moment === "before" && death.at === taken;
@@ -122,5 +120,5 @@ export function mortal(
       if (dead) throw new Killed();
     },
   });
-  return { runtime, steps: () => taken, died: () => dead, last: () => last };
+  return { runtime, steps: () => taken, died: () => dead };
 }

@@ -7,7 +7,13 @@
 import { mailerlite } from "../../shared/connectors/mailerlite/mod.ts";
 import { consent, defineSync, pair, set } from "../../shared/engine/config.ts";
 import { TwoWayMoment } from "./two_way_state.ts";
-import { address, clientId, type PersonSpec, type TwoWayWorld, twoWayWorld } from "./two_way_world.ts";
+import {
+  address,
+  clientId,
+  type PersonSpec,
+  type TwoWayWorld,
+  twoWayWorld,
+} from "./two_way_world.ts";
 
 /** As the example's, with limits so low that every run has to plan ahead, and a delete that writes. */
 export const CONFIG = defineSync({
@@ -87,7 +93,9 @@ async function edit(world: TwoWayWorld): Promise<void> {
   await world.editClient(11, { first_name: "Bea" });
   await world.editClient(12, { email: "twelve@example.com" });
   world.editSubscriber(13, { email: "thirteen@example.com" });
-  await world.pool.query(`update public.partners set company = 'Acme' where id = $1`, [PARTNERS[0]]);
+  await world.pool.query(`update public.partners set company = 'Acme' where id = $1`, [
+    PARTNERS[0],
+  ]);
   world.editSubscriber(15, { fields: { partner_name: "Partner of one" } });
   world.editSubscriber(16, { fields: { partner_name: "Partner of two" } });
   await world.deleteClient(18);

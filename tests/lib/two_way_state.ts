@@ -186,7 +186,9 @@ async function keepTables(pool: DatabasePool): Promise<Table[]> {
     create trigger test_note_raised after update on public.clients for each row
       when (old.marketing_status in (${forbids}) and new.marketing_status not in (${forbids}))
       execute function test_kept.note_raised();
-    ${tables.map(({ name }) => `create table test_kept.${name} as table public.${name};`).join("")}`);
+    ${
+    tables.map(({ name }) => `create table test_kept.${name} as table public.${name};`).join("")
+  }`);
   return tables;
 }
 

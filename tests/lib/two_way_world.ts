@@ -5,12 +5,11 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { mailerlite } from "../../shared/connectors/mailerlite/mod.ts";
-import { defineSync, pair, requirePair, type SyncConfig } from "../../shared/engine/config.ts";
-import type { FieldInput, PairInput } from "../../shared/engine/pair.ts";
+import type { SyncConfig } from "../../shared/engine/config.ts";
 import { backfillSync } from "../../shared/http/backfill_sync.ts";
 import { enterpriseSync } from "../../shared/http/enterprise_sync.ts";
 import type { Runtime } from "../../shared/http/runtime.ts";
+import { smartSync } from "../../shared/http/smart_sync.ts";
 import config from "../../sync.config.ts";
 import {
   functionHarness,
@@ -18,126 +17,30 @@ import {
   type Harness,
   type HarnessOptions,
 } from "./function_harness.ts";
+import { address, clientId, CUSTOM_FIELDS, EQUAL, subscriberSeed } from "./two_way_people.ts";
+import type {
+  ClientRow,
+  ClientValues,
+  ConflictRow,
+  EnterpriseAnswer,
+  LogRow,
+  PersonSpec,
+  SmartAnswer,
+  SubscriberView,
+} from "./two_way_rows.ts";
 
-/** A row of `public.clients`, in parts. */
-export type ClientValues = Readonly<Record<string, unknown>>;
-
-/** One made-up person, by number; equal on both sides where nothing else is said. */
-export interface PersonSpec {
-  /** Values of the client that differ; null where there is no client. */
-  readonly client?: ClientValues | null;
-  /** Values of the subscriber that differ; null where there is none. */
-  readonly subscriber?: {
-    readonly email?: string;
-    readonly status?: "active" | "unsubscribed" | "unconfirmed" | "bounced" | "junk";
-    readonly fields?: Readonly<Record<string, string | null>>;
-    readonly groups?: readonly string[];
-  } | null;
-}
-
-/** What an answer of enterprise-sync holds. */
-export interface EnterpriseAnswer {
-  readonly recordsProcessed: number;
-  readonly conflictsDetected: number;
-  readonly updatesApplied: number;
-  readonly errors: number;
-  readonly done: boolean;
-  readonly nextCursor: string | null;
-  readonly message: string;
-  readonly runId: string;
-  readonly stopReason: string;
-  readonly skipped: number;
-  readonly quota: { readonly requests: number };
-  readonly code?: string;
-  readonly details?: Readonly<Record<string, unknown>>;
-  readonly plan?: readonly Readonly<Record<string, unknown>>[];
-}
-
-/** A client as the tests look at it. */
-export interface ClientRow {
-  readonly id: string;
-  readonly email: string | null;
-  readonly first_name: string | null;
-  readonly last_name: string | null;
-  readonly company: string | null;
-  readonly phone: string | null;
-  readonly city: string | null;
-  readonly country: string | null;
-  readonly partner_id: string | null;
-  readonly marketing_status: string;
-  readonly groups: readonly string[];
-}
-
-/** A subscriber as the simulator holds it. */
-export interface SubscriberView {
-  readonly id: string;
-  readonly email: string;
-  readonly status: string;
-  readonly fields: Readonly<Record<string, unknown>>;
-  readonly groups: readonly string[];
-}
-
-/** A line of the log as the tests look at it. */
-export interface LogRow {
-  readonly run_id: string | null;
-  readonly a_id: string | null;
-  readonly b_id: string | null;
-  readonly side: string;
-  readonly action: string;
-  readonly field: string | null;
-  readonly before: unknown;
-  readonly after: unknown;
-  readonly rule: string;
-  readonly applied: boolean;
-}
-
-/** A conflict as the tests look at it. */
-export interface ConflictRow {
-  readonly id: number;
-  readonly field: string;
-  readonly reason: string;
-  readonly status: string;
-  readonly base: unknown;
-  readonly a: unknown;
-  readonly b: unknown;
-  readonly choice: string | null;
-  /** Whether the decision about it was carried out. */
-  readonly applied: boolean;
-}
-
-/** How the pair of a world differs from that of `sync.config.ts`. */
-export interface PairChanges extends Partial<Omit<PairInput, "local" | "remote" | "fields">> {
-  readonly fields?: Readonly<Record<string, FieldInput>>;
-  readonly createMissingGroups?: boolean;
-  readonly managedGroups?: readonly string[];
-}
-
-/** The pair of `sync.config.ts` with some of it changed. */
-export function changedConfig(changes: PairChanges): SyncConfig {
-  const { local, rules } = requirePair(config);
-  const { fields, createMissingGroups, managedGroups, ...policies } = changes;
-  const mapped = Object.entries(rules.fields).map(([name, rule]): [string, FieldInput] => [
-    name,
-    rule.kind === "set" ? { kind: "set", local: rule.local, remote: rule.remote } : rule,
-  ]);
-  const { onNewRemote, onNewLocal, onLocalDelete, onRemoteMissing, limits } = rules;
-  return defineSync({
-    clients: pair({
-      local: { table: local.table, id: local.id, naturalKey: "email" },
-      remote: mailerlite.subscribers({
-        managedGroups: managedGroups ?? ["Clients", "VIP"],
-        createMissingGroups: createMissingGroups ?? false,
-      }),
-      fields: { ...Object.fromEntries(mapped), ...fields },
-      onNewRemote,
-      onNewLocal,
-      onLocalDelete,
-      onRemoteMissing,
-      limits,
-      ...policies,
-    }),
-  });
-}
+export { changedConfig, type PairChanges } from "./changed_config.ts";
+export { address, clientId, equalPeople } from "./two_way_people.ts";
+export type {
+  ClientRow,
+  ClientValues,
+  ConflictRow,
+  EnterpriseAnswer,
+  LogRow,
+  PersonSpec,
+  SmartAnswer,
+  SubscriberView,
+} from "./two_way_rows.ts";
 
 /** How a world is made. */
 export interface TwoWayOptions extends Omit<HarnessOptions, "people"> {
@@ -145,32 +48,6 @@ export interface TwoWayOptions extends Omit<HarnessOptions, "people"> {
   /** Whether the people are paired by a backfill at the start; default yes. */
   readonly backfill?: boolean;
 }
-
-/** The address of the person with a number. */
-export function address(n: number): string {
-  return `person${n}@example.com`;
-}
-
-/** The id of the client with a number. */
-export function clientId(n: number): string {
-  return `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
-}
-
-const EQUAL = {
-  client: {
-    first_name: "Ann",
-    last_name: "Lee",
-    company: null,
-    phone: "+1 555 0100",
-    city: "Oslo",
-    country: "Norway",
-    marketing_status: "subscribed",
-    groups: ["Clients"],
-  },
-  fields: { name: "Ann", last_name: "Lee", phone: "+1 555 0100", city: "Oslo", country: "Norway" },
-} as const;
-
-const CUSTOM_FIELDS = ["partner_name", "partner_email", "partner_company"];
 
 /** Both sides and the function between them. */
 export class TwoWayWorld implements AsyncDisposable {
@@ -194,6 +71,29 @@ export class TwoWayWorld implements AsyncDisposable {
     const answer = await response.json() as EnterpriseAnswer;
     await this.#checkCounters();
     return { status: response.status, ...answer };
+  }
+
+  /** Calls smart-sync once. */
+  async smart(
+    body: Readonly<Record<string, unknown>> = {},
+    overrides: Partial<Runtime> = {},
+  ): Promise<SmartAnswer & { readonly status: number; readonly headers: Headers }> {
+    const handle = smartSync(this.config, this.harness.runtime({ ...overrides, sleep: watch }));
+    const response = await handle(functionRequest("smart-sync", body));
+    const answer = await response.json() as SmartAnswer;
+    return { status: response.status, headers: response.headers, ...answer };
+  }
+
+  /** The queue, in the order of its ids. */
+  async queue(): Promise<{ side: string; record_id: string; reason: string; attempts: number }[]> {
+    return await this.pool.query(
+      `select side, record_id, reason, attempts from public.sync_queue order by side, record_id`,
+    );
+  }
+
+  /** Empties the queue, of what the making of a world has put there. */
+  async clearQueue(): Promise<void> {
+    await this.pool.query(`delete from public.sync_queue`);
   }
 
   /** Every record of a walk is in exactly one class, whatever became of the run. */
@@ -416,7 +316,8 @@ export class TwoWayWorld implements AsyncDisposable {
     const tables = await this.pool.query<{ name: string }>(
       `select table_name as name from information_schema.tables
        where table_schema = 'public' and table_type = 'BASE TABLE'
-         and table_name not in ('sync_runs', 'sync_findings', 'sync_state')
+         and table_name not in ('sync_runs', 'sync_findings', 'sync_state', 'sync_stage',
+           'sync_seen', 'sync_work', 'shadow_fingerprints')
        order by 1`,
     );
     const rows: Record<string, unknown> = { remote: [...this.simulator.readAllJson()] };
@@ -426,6 +327,14 @@ export class TwoWayWorld implements AsyncDisposable {
       );
     }
     return rows;
+  }
+
+  /** Runs again and expects nothing to be left to do. */
+  async assertQuiet(): Promise<void> {
+    this.takeRemoteWrites();
+    const again = await this.sync();
+    assertEquals([again.updatesApplied, again.conflictsDetected, again.errors], [0, 0, 0]);
+    assertEquals(this.takeRemoteWrites(), []);
   }
 
   /** Writes the remote took since the last call. */
@@ -440,13 +349,16 @@ export class TwoWayWorld implements AsyncDisposable {
   }
 }
 
-function subscriberSeed(n: number, spec: NonNullable<PersonSpec["subscriber"]>) {
-  return {
-    email: spec.email ?? address(n),
-    status: spec.status ?? "active",
-    fields: { ...EQUAL.fields, ...spec.fields },
-    groups: spec.groups ?? ["Clients"],
-  } as const;
+/** Lets no time pass for who waits, and all of it for who only watches how long something takes. */
+function watch(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal === undefined) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 /**
@@ -478,9 +390,4 @@ export async function twoWayWorld(
   harness.simulator.resetRequests();
   harness.simulator.resetHistory();
   return world;
-}
-
-/** So many people who are equal on both sides. */
-export function equalPeople(count: number): PersonSpec[] {
-  return Array.from({ length: count }, () => ({}));
 }

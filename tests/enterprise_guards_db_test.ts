@@ -1,0 +1,206 @@
+/** How enterprise-sync stops itself before it makes too many dangerous changes. */
+import { assert, assertEquals } from "@std/assert";
+import type { PairRules } from "../shared/merge/pair.ts";
+import {
+  changedConfig,
+  clientId,
+  type EnterpriseAnswer,
+  equalPeople,
+  type PairChanges,
+  type TwoWayWorld,
+  twoWayWorld,
+} from "./lib/two_way_world.ts";
+
+type Kind = keyof PairRules["limits"];
+
+const PEOPLE = 12;
+const DANGEROUS = [1, 2, 3, 4];
+
+/** Limits that a fourth record of the kind breaks, and no number of another kind. */
+function limitsOf(kind: Kind): PairRules["limits"] {
+  const none = { percent: 100, floor: 1000 };
+  const all = { deletes: none, unsubscribes: none, blanks: none, updates: none };
+  return { ...all, [kind]: { percent: 10, floor: 3 } };
+}
+
+interface Danger {
+  readonly kind: Kind;
+  readonly name: string;
+  readonly policies?: PairChanges;
+  /** Makes one record one of those that are counted. */
+  readonly endanger: (world: TwoWayWorld, n: number) => Promise<void> | void;
+}
+
+const DANGERS: readonly Danger[] = [
+  {
+    kind: "deletes",
+    name: "subscribers to be deleted",
+    policies: { onLocalDelete: "delete" },
+    endanger: (world, n) => world.deleteClient(n),
+  },
+  {
+    kind: "deletes",
+    name: "clients to be deleted",
+    policies: { onRemoteMissing: "delete" },
+    endanger: (world, n) => world.removeSubscriber(n),
+  },
+  {
+    kind: "deletes",
+    name: "links to be given up",
+    policies: { onRemoteMissing: "mark" },
+    endanger: (world, n) => world.removeSubscriber(n),
+  },
+  {
+    kind: "unsubscribes",
+    name: "subscribers to be unsubscribed",
+    endanger: (world, n) => world.editClient(n, { marketing_status: "unsubscribed" }),
+  },
+  {
+    kind: "unsubscribes",
+    name: "clients to be unsubscribed",
+    endanger: (world, n) => world.editSubscriber(n, { status: "unsubscribed" }),
+  },
+  {
+    kind: "unsubscribes",
+    name: "subscribers to be unsubscribed by policy",
+    policies: { onLocalDelete: "unsubscribe" },
+    endanger: (world, n) => world.deleteClient(n),
+  },
+  {
+    kind: "blanks",
+    name: "blanked fields of clients",
+    endanger: (world, n) => world.editSubscriber(n, { fields: { city: "" } }),
+  },
+  {
+    kind: "blanks",
+    name: "blanked fields of subscribers",
+    endanger: (world, n) => world.editClient(n, { city: null }),
+  },
+  {
+    kind: "updates",
+    name: "updated subscribers",
+    endanger: (world, n) => world.editClient(n, { first_name: "Bea" }),
+  },
+  {
+    kind: "updates",
+    name: "updated clients",
+    endanger: (world, n) => world.editSubscriber(n, { fields: { city: "Rome" } }),
+  },
+];
+
+function assertStopped(answer: EnterpriseAnswer & { readonly status: number }, kind: Kind): void {
+  assertEquals([answer.status, answer.stopReason, answer.done, answer.nextCursor], [
+    200,
+    "guard",
+    false,
+    null,
+  ]);
+  assertEquals([answer.updatesApplied, answer.recordsProcessed], [0, 0]);
+  assertEquals(
+    answer.message,
+    `Cannot go on: 4 ${kind} were planned for ${PEOPLE} linked records, and the limit is 3`,
+  );
+}
+
+for (const { kind, name, policies, endanger } of DANGERS) {
+  Deno.test(`a limit on ${kind} stops the run with nothing written: ${name}`, async () => {
+    await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+      config: changedConfig({ ...policies, limits: limitsOf(kind) }),
+    });
+    for (const n of DANGEROUS) await endanger(world, n);
+    // A harmless edit waits with the others.
+    await world.editClient(9, { marketing_status: "subscribed", groups: ["VIP"] });
+    if (kind === "updates") await world.editClient(9, { groups: ["Clients"] });
+    const before = await world.everything();
+    for (const body of [{ dryRun: true }, { plan: true }, {}]) {
+      assertStopped(await world.sync(body), kind);
+      const [finding, ...others] = await world.findings();
+      assertEquals([finding?.kind, finding?.fields, others], ["guard", [kind], []]);
+      assertEquals(finding?.a_ids, DANGEROUS.map(clientId));
+      assertEquals(finding?.b_ids.length, DANGEROUS.length);
+      assertEquals(await world.everything(), before);
+    }
+  });
+
+  Deno.test(`as many ${kind} as the limit says are let through: ${name}`, async () => {
+    await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+      config: changedConfig({ ...policies, limits: limitsOf(kind) }),
+    });
+    for (const n of DANGEROUS.slice(1)) await endanger(world, n);
+    const answer = await world.sync();
+    assertEquals([answer.stopReason, answer.done, answer.errors], ["complete", true, 0]);
+    assertEquals((await world.counters())["changed"], 3);
+  });
+}
+
+Deno.test("a share of many records is more than the floor", async () => {
+  const limits = { ...limitsOf("updates"), updates: { percent: 50, floor: 3 } };
+  await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+    config: changedConfig({ limits }),
+  });
+  for (const n of [1, 2, 3, 4, 5, 6]) await world.editClient(n, { first_name: "Bea" });
+  const answer = await world.sync();
+  assertEquals([answer.stopReason, answer.updatesApplied], ["complete", 6]);
+});
+
+Deno.test("an override lets exactly that run through, and is logged with its reason", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+    config: changedConfig({ onLocalDelete: "delete", limits: limitsOf("deletes") }),
+  });
+  for (const n of DANGEROUS) await world.deleteClient(n);
+  const other = await world.sync({
+    override: { guards: ["updates", "blanks"], reason: "another" },
+  });
+  assertStopped(other, "deletes");
+  const override = { guards: ["deletes"], reason: "the four left the company" };
+  const dry = await world.sync({ dryRun: true, override });
+  assertEquals([dry.stopReason, dry.updatesApplied], ["complete", 4]);
+  assertEquals(world.simulator.counts().subscribers, PEOPLE);
+  const answer = await world.sync({ override });
+  assertEquals([answer.stopReason, answer.updatesApplied, answer.done], ["complete", 4, true]);
+  assertEquals(world.simulator.counts().subscribers, PEOPLE - 4);
+  const lines = await world.pool.query<{ run_id: string; after: unknown; rule: string }>(
+    `select run_id, after, rule from public.sync_log where action = 'allow' order by id`,
+  );
+  assertEquals(lines.at(-1), {
+    run_id: answer.runId,
+    after: { ...override, by: "secret:default" },
+    rule: "override",
+  });
+  assertEquals(lines.length, 2);
+  for (const n of [5, 6, 7, 8]) await world.deleteClient(n);
+  const next = await world.sync();
+  assertEquals([next.stopReason, next.updatesApplied], ["guard", 0]);
+  assertEquals(world.simulator.counts().subscribers, PEOPLE - 4);
+});
+
+Deno.test("a run that was stopped frees the way for the next, which looks at everything anew", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+    config: changedConfig({ limits: limitsOf("unsubscribes") }),
+  });
+  for (const n of DANGEROUS) world.editSubscriber(n, { status: "unsubscribed" });
+  const stopped = await world.sync();
+  assertStopped(stopped, "unsubscribes");
+  world.editSubscriber(1, { status: "active" });
+  const answer = await world.sync();
+  assert(answer.runId !== stopped.runId);
+  assertEquals([answer.stopReason, answer.updatesApplied], ["complete", 3]);
+  assertEquals((await world.client(1))?.marketing_status, "subscribed");
+});
+
+Deno.test("what a guard tells of counts every record there is, not those it had seen", async () => {
+  const many = 620;
+  await using world = await twoWayWorld(import.meta.url, equalPeople(many), {
+    config: changedConfig({
+      limits: { ...limitsOf("updates"), updates: { percent: 1, floor: 3 } },
+    }),
+  });
+  await world.pool.query(`update public.clients set first_name = 'Bea'`);
+  const answer = await world.sync();
+  assertEquals(
+    answer.message,
+    `Cannot go on: ${many} updates were planned for ${many} linked records, and the limit is 6`,
+  );
+  const [finding] = await world.findings();
+  assertEquals(finding?.a_ids.length, many);
+});
