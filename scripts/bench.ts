@@ -1,27 +1,57 @@
-/** `deno task bench backfill`: what the backfill costs, measured against the least it could cost. */
+/** `deno task bench`: what a function costs, measured against the least its work could cost. */
 import { parseArgs } from "node:util";
-import { type BackfillBenchOptions, benchBackfill } from "./bench/backfill.ts";
+import { benchBackfill } from "./bench/backfill.ts";
+import { benchEnterprise } from "./bench/enterprise.ts";
+import { benchSmart } from "./bench/smart.ts";
 import { MeasureError } from "./bench/measure_error.ts";
+import { readCount, runScript } from "./cli/run_script.ts";
 
-const usage = `Measure the backfill on this machine, in one run with what it is compared to.
+const usage = `Measure a function on this machine, in one run with what it is compared to.
 
-Usage: deno task bench backfill [options]
+Usage: deno task bench backfill|enterprise|smart [options]
 
   --pairs <number>  linked pairs to make (default 24222)
   --runs <number>   runs of each kind; medians are compared (default 3)
-  --quick           only the backfill and its floor
+  --quick           backfill: only the backfill and its floor
+                    enterprise: only the run without changes and its floor
+                    smart: only named people
   --big             also 250,000 pairs; takes some minutes more
   --check           exit with 1 when a target is missed
   --help            show this text
 
-Compared are backfill-sync in a fresh process on a fresh database; the floor, a bare loop that fetches
+backfill: backfill-sync in a fresh process on a fresh database; the floor, a bare loop that fetches
 the same pages and inserts the same bytes; and one request and one upsert a person, with the official
-libraries. The simulator's rate limits are off; the function keeps to its own budget all the same.
+libraries.
+
+enterprise: enterprise-sync in a fresh process where both sides are in sync, where 1 % of the records
+was edited on each side, and on 500 records at a remote that answers after 100 ms; the floor, a bare
+loop that fetches and parses the same pages and sends as many writes, with no thought.
+
+smart: smart-sync over one person and over 100, and a queue drained by one process and by three, at a
+remote that answers after 100 ms.
+
+The simulator's rate limits are off; the functions keep to their own budget all the same.
 `;
 
+const BENCHES = {
+  backfill: benchBackfill,
+  enterprise: benchEnterprise,
+  smart: benchSmart,
+} as const;
+
 /** Settings from the command line. */
-export interface BenchSettings extends Omit<BackfillBenchOptions, "say"> {
+export interface BenchSettings {
+  readonly what: keyof typeof BENCHES;
+  readonly pairs: number;
+  readonly runs: number;
+  readonly big: boolean;
+  /** Whether more than the function's plainest work is measured. */
+  readonly slow: boolean;
   readonly check: boolean;
+}
+
+function isBench(name: string | undefined): name is keyof typeof BENCHES {
+  return name !== undefined && Object.hasOwn(BENCHES, name);
 }
 
 /** Reads the command line; `undefined` asks for the usage text. @throws {TypeError} on what it does not know */
@@ -40,12 +70,14 @@ export function readSettings(args: readonly string[]): BenchSettings | undefined
     },
   });
   if (values.help) return undefined;
-  if (positionals.length !== 1 || positionals[0] !== "backfill") {
+  const [what] = positionals;
+  if (positionals.length !== 1 || !isBench(what)) {
     throw new TypeError(
-      `Cannot measure '${positionals.join(" ")}': the one measurement there is, is 'backfill'`,
+      `Cannot measure '${positionals.join(" ")}': choose one of ${Object.keys(BENCHES).join(", ")}`,
     );
   }
   return {
+    what,
     pairs: readCount("--pairs", values.pairs),
     runs: readCount("--runs", values.runs),
     big: values.big,
@@ -54,28 +86,9 @@ export function readSettings(args: readonly string[]): BenchSettings | undefined
   };
 }
 
-function readCount(option: string, text: string): number {
-  const n = Number(text);
-  if (/^\d+$/.test(text) && n >= 1) return n;
-  throw new TypeError(`Cannot use ${option} ${text}: it is a whole number from 1 on`);
-}
-
-async function main(): Promise<number> {
-  let settings: BenchSettings | undefined;
+async function run({ what, check, ...options }: BenchSettings): Promise<number> {
   try {
-    settings = readSettings(Deno.args);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    console.error(`${error.message}\n\n${usage}`);
-    return 2;
-  }
-  if (settings === undefined) {
-    console.log(usage);
-    return 0;
-  }
-  const { check, ...options } = settings;
-  try {
-    const verdicts = await benchBackfill({ ...options, say: (text) => console.log(text) });
+    const verdicts = await BENCHES[what]({ ...options, say: (text) => console.log(text) });
     return check && verdicts.some((verdict) => !verdict.met) ? 1 : 0;
   } catch (error) {
     if (!(error instanceof MeasureError)) throw error;
@@ -84,4 +97,6 @@ async function main(): Promise<number> {
   }
 }
 
-if (import.meta.main) Deno.exit(await main());
+if (import.meta.main) {
+  Deno.exit(await runScript({ usage, read: readSettings, run }, Deno.args));
+}

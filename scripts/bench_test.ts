@@ -3,6 +3,7 @@ import { readSettings } from "./bench.ts";
 
 Deno.test("readSettings() measures the whole comparison three times unless told otherwise", () => {
   assertEquals(readSettings(["backfill"]), {
+    what: "backfill",
     pairs: 24_222,
     runs: 3,
     big: false,
@@ -10,14 +11,18 @@ Deno.test("readSettings() measures the whole comparison three times unless told 
     check: false,
   });
   assertEquals(
-    readSettings(["backfill", "--pairs", "500", "--runs", "1", "--quick", "--big", "--check"]),
-    { pairs: 500, runs: 1, big: true, slow: false, check: true },
+    readSettings(["enterprise", "--pairs", "500", "--runs", "1", "--quick", "--big", "--check"]),
+    { what: "enterprise", pairs: 500, runs: 1, big: true, slow: false, check: true },
   );
   assertEquals(readSettings(["--help"]), undefined);
 });
 
 Deno.test("readSettings() refuses what it cannot measure", () => {
-  const lines = [[], ["frontfill"], ["backfill", "twice"], ["backfill", "--runs", "0"], [
+  const lines = [[], ["frontfill"], ["toString"], ["backfill", "enterprise"], [
+    "backfill",
+    "--runs",
+    "0",
+  ], [
     "backfill",
     "--pairs",
     "many",

@@ -7,6 +7,7 @@ import { explainRun, type Report, reportTable } from "./cli/demo_report.ts";
 import { count } from "./cli/format.ts";
 import { Interrupt, InterruptedError } from "./cli/interrupt.ts";
 import { ProgressBar } from "./cli/progress_bar.ts";
+import { readCount, runScript } from "./cli/run_script.ts";
 import { latestBackfill } from "./cli/status.ts";
 import { LookError, openSyncClient, RefusedError, type SyncClient } from "./cli/sync_client.ts";
 import { standardOutput } from "./cli/terminal.ts";
@@ -61,11 +62,7 @@ export function readSettings(args: readonly string[]): DemoSettings | undefined 
     },
   });
   if (values.help) return undefined;
-  const pairs = Number(values.pairs);
-  if (!/^\d+$/.test(values.pairs) || pairs < 1) {
-    throw new TypeError(`Cannot use --pairs ${values.pairs}: it is a whole number from 1 on`);
-  }
-  return { pairs, keep: values.keep };
+  return { pairs: readCount("--pairs", values.pairs), keep: values.keep };
 }
 
 /** People around the pairs of each kind that a sync meets: two clients with one address, one side only, edits that never travelled. */
@@ -206,19 +203,7 @@ function isExplained(error: unknown): error is Error {
   ].some((type) => error instanceof type);
 }
 
-async function exitCode(): Promise<number> {
-  let settings: DemoSettings | undefined;
-  try {
-    settings = readSettings(Deno.args);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    console.error(`${error.message}\n\n${usage}`);
-    return 2;
-  }
-  if (settings === undefined) {
-    console.log(usage);
-    return 0;
-  }
+async function exitCode(settings: DemoSettings): Promise<number> {
   using interrupt = new Interrupt();
   try {
     await main(settings, interrupt);
@@ -234,4 +219,6 @@ async function exitCode(): Promise<number> {
   }
 }
 
-if (import.meta.main) Deno.exit(await exitCode());
+if (import.meta.main) {
+  Deno.exit(await runScript({ usage, read: readSettings, run: exitCode }, Deno.args));
+}

@@ -9,7 +9,8 @@ import { SupabaseCliError } from "./stack/supabase_cli.ts";
 
 const usage =
   `Start the sync suite on this machine: PostgreSQL, the Supabase Data and Auth API, the functions
-and a MailerLite simulator. Ctrl-C stops everything; the data stays in .stack/.
+and a MailerLite simulator. With the simulator, an edit on either side is synced by itself.
+Ctrl-C stops everything; the data stays in .stack/.
 
 Usage: deno task start [options]
 
@@ -134,6 +135,8 @@ async function main(): Promise<number> {
     dataFolder,
     postgresFolder: databaseFolder,
     simulator: settings.simulator ? [] : false,
+    // Never with an account that is real: what is tried out here would be written there.
+    live: settings.simulator,
     onProgress: (text) => console.log(`${text} …`),
     ...(settings.mailerliteUrl === undefined ? {} : { mailerliteUrl: settings.mailerliteUrl }),
     ...(settings.deno === undefined ? {} : { deno: settings.deno }),

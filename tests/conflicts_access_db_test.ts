@@ -1,5 +1,5 @@
 /** Who may decide a conflict, and by which way: through the functions alone. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { SignJWT } from "jose";
 import { openLite } from "../scripts/stack/lite.ts";
 import { testDatabase } from "./lib/database.ts";
@@ -164,11 +164,18 @@ Deno.test("what runs with the owner's rights is private and has an empty search 
            where has_function_privilege(r.name, p.oid, 'execute'))) as text
      from pg_proc p where pronamespace = 'sync_private'::regnamespace order by 1`,
   );
-  assertEquals(rows.map(({ text }) => text), [
-    'decider search_path="" f {}',
-    'log_decision search_path="" f {}',
+  const functions = rows.map(({ text }) => text);
+  for (const text of functions) assert(/^\w+ search_path="" [ft] /.test(text), text);
+  assertEquals(functions.filter((text) => !text.endsWith(" f {}")), [
+    'in_words search_path="" f {authenticated,service_role}',
+    'instant search_path="" f {authenticated,service_role}',
+    'may_look search_path="" f {authenticated,service_role}',
+    'note_edit search_path="" t {}',
+    'note_reference_edit search_path="" t {}',
+    'open_conflicts search_path="" t {authenticated,service_role}',
     'reopen_conflict search_path="" t {authenticated,service_role}',
     'resolve_conflict search_path="" t {authenticated,service_role}',
+    'schedules search_path="" t {authenticated,service_role}',
   ]);
   const schema = await database.pool.query(
     `select has_schema_privilege('anon', 'sync_private', 'usage') as anon,

@@ -10,7 +10,7 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { backfillSync } from "../shared/http/backfill_sync.ts";
 import { functionRequest } from "./lib/function_harness.ts";
-import { type Step, type StepHooks, watched } from "./lib/mortal.ts";
+import { type Step, watched } from "./lib/mortal.ts";
 import { oneOfEverything } from "./lib/one_of_everything.ts";
 import { assertConserved, assertQuiet } from "./lib/run_invariants.ts";
 import type { TwoWayReplay } from "./lib/two_way_state.ts";
@@ -50,19 +50,7 @@ function sends(method: string): Matcher {
       body.some((text) => String(text).includes(`"method":"${method}"`)));
 }
 
-/** Does something once: the first time that a worker comes to such a step. */
-function at(matches: Matcher, act: () => unknown): StepHooks {
-  let done = false;
-  return {
-    async before(step) {
-      if (done || !matches(step)) return;
-      done = true;
-      await act();
-    },
-  };
-}
-
-/** A run in the middle of which something happens; the step has to come. */
+/** A run in the middle of which something happens: once, before the first such step, which has to come. */
 async function syncWith(
   world: TwoWayWorld,
   matches: Matcher,
@@ -70,11 +58,14 @@ async function syncWith(
   body: Readonly<Record<string, unknown>> = {},
 ): Promise<EnterpriseAnswer & { readonly status: number }> {
   let happened = false;
-  const hooks = at(matches, async () => {
-    happened = true;
-    await act();
+  const runtime = watched(world.harness, {
+    async before(step) {
+      if (happened || !matches(step)) return;
+      happened = true;
+      await act();
+    },
   });
-  const answer = await world.sync(body, watched(world.harness, hooks));
+  const answer = await world.sync(body, runtime);
   assert(happened, "the step never came");
   return answer;
 }

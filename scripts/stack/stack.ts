@@ -11,9 +11,11 @@ import { type Postgres, startPostgres } from "./postgres.ts";
 import { prepareDatabase } from "./prepare_database.ts";
 import { problem } from "./problem.ts";
 import { seedDatabase } from "./seed.ts";
+import { registerSimulatedWebhook } from "./simulated_webhook.ts";
 import { type SimulatorProcess, startSimulator } from "./simulator.ts";
 import { openTokens } from "./tokens.ts";
 import { type NewUser, openUsers } from "./users.ts";
+import { listenForWork } from "./wake_listener.ts";
 
 /** How to start a stack. Without any option it is a throw-away one on free ports. */
 export interface StackOptions {
@@ -39,6 +41,11 @@ export interface StackOptions {
   deno?: string;
   /** Further environment variables of the functions, or other values for those they get. */
   functionEnv?: Record<string, string>;
+  /**
+   * Whether edits travel by themselves: one of side A calls smart-sync, one at the simulator calls
+   * sync-webhook. Default false, which leaves every call to the caller.
+   */
+  live?: boolean;
   /** Called with what is being done, for a person. Default: silent. */
   onProgress?: (text: string) => void;
 }
@@ -129,6 +136,10 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const mailerliteUrl = options.mailerliteUrl ?? simulator?.apiUrl ??
     "https://connect.mailerlite.com/api";
 
+  const webhookSecret = options.live === true && simulator !== undefined
+    ? await registerSimulatedWebhook(simulator, `${url}/functions/v1/sync-webhook`)
+    : undefined;
+
   const functions = started.use(openFunctions({
     deno: await denoExecutable(options.deno),
     functionsFolder: options.functionsFolder ?? `${projectFolder}/supabase/functions`,
@@ -139,6 +150,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       ...(simulator !== undefined && options.mailerliteUrl === undefined
         ? { MAILERLITE_API_KEY: simulator.token }
         : {}),
+      ...(webhookSecret === undefined ? {} : { MAILERLITE_WEBHOOK_SECRET: webhookSecret }),
       MAILERLITE_API_URL: mailerliteUrl,
       SUPABASE_URL: url,
       SUPABASE_DB_URL: dbUrl,
@@ -150,6 +162,15 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }));
 
   handle = (request) => route(request, { lite, functions, tokens });
+  if (options.live === true) {
+    const key = keys.secret["cron"] ?? "";
+    started.use(
+      await listenForWork({
+        databaseUrl: dbUrl,
+        call: (signal) => callSmartSync(url, key, signal),
+      }),
+    );
+  }
   const owned = started.move();
   return {
     url,
@@ -163,6 +184,17 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     databaseExited: postgres?.exited ?? new Promise(() => {}),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** As the project's own schedule does. */
+async function callSmartSync(url: string, apikey: string, signal: AbortSignal): Promise<void> {
+  const response = await fetch(`${url}/functions/v1/smart-sync`, {
+    method: "POST",
+    headers: { apikey, "content-type": "application/json" },
+    body: "{}",
+    signal,
+  });
+  await response.body?.cancel();
 }
 
 function signUpRequest(url: string, apikey: string, body: string): Request {

@@ -185,7 +185,8 @@ export async function stagedWork(
          or s.state = 'matched' and s.side = 'b'
          or s.state = 'unreadable' and not exists (
            select 1 from public.integration_crosswalk cw
-           where cw.pair = $4 and cw.b_id = s.record_id and cw.link_state = 'linked'))`,
+           where cw.pair = $4 and cw.b_id = s.record_id and cw.link_state = 'linked'
+             and cw.link_state <> 'keep_apart'))`,
     [run.id, run.epoch, after, run.pair],
   );
 }

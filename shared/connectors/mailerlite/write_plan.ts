@@ -27,6 +27,8 @@ export type PlannedWrite =
     readonly status: MailerLiteStatus | null;
     /** The address it is keyed by, for a create. */
     readonly email: string | null;
+    /** The new address, for an update that changes it. */
+    readonly address: string | null;
   }
   | {
     /** Why it cannot be sent at all. */
@@ -79,6 +81,7 @@ function planCreate(
     items: [{ item, part: "subscriber" }],
     status: status ?? null,
     email: email ?? null,
+    address: null,
   };
 }
 
@@ -117,7 +120,7 @@ function planUpdate(
       },
     },
   });
-  return { items, status: status ?? null, email: null };
+  return { items, status: status ?? null, email: null, address: email ?? null };
 }
 
 /** Lays out the calls of one operation. */
@@ -127,7 +130,7 @@ export function planWrite(schema: RemoteSchema, op: WriteOp): PlannedWrite {
   }
   if (op.op === "delete") {
     const item: BatchItem = { ...subscriberItem(op.id), method: "DELETE" };
-    return { items: [{ item, part: "subscriber" }], status: null, email: null };
+    return { items: [{ item, part: "subscriber" }], status: null, email: null, address: null };
   }
   const unknown = Object.keys(op.sets).some((path) => path !== "groups");
   if (unknown) return { refused: "unsupported_path" };

@@ -40,7 +40,13 @@ function failureOfItem({ planned, answer }: SentItem): WriteFailure | null {
   if ("outcome" in answer) return answer;
   const { code, body } = answer;
   if (code >= 200 && code < 300) return null;
-  if (isPassing(code)) return failed("retryable", codeOf(code, body));
+  if (isPassing(code)) {
+    // Of a create nobody knows whether it took effect before it failed; sent again
+    // under an address that has changed since, it would make a second subscriber.
+    // A refusal for the rate took none.
+    const isCreate = planned.part === "subscriber" && planned.item.method === "POST";
+    return failed(isCreate && code !== 429 ? "unknown" : "retryable", codeOf(code, body));
+  }
   if (code !== 404) return failed("rejected", codeOf(code, body));
   switch (planned.part) {
     case "subscriber":
@@ -114,6 +120,10 @@ export function doneWith(
   // it as it was, is not documented.
   if (!isStatusApplied(plan.status, record.doc.status)) {
     return failed("rejected", "status_not_applied");
+  }
+  // Nor what it answers to an address that another subscriber has.
+  if (plan.address !== null && canonicalKey(record.doc.email, "lower-trim") !== plan.address) {
+    return failed("rejected", "email_not_applied");
   }
   return { outcome: "ok", id: record.id, record, created };
 }

@@ -360,3 +360,33 @@ Deno.test("few creates take a read along, so that they are no import", async () 
   );
   assertEquals(context.limiter.count("mailerlite:import"), 0);
 });
+
+Deno.test("a create that failed with a server's error may have been done, an update may be sent again", async () => {
+  for (const [code, wanted] of [[500, "unknown"], [408, "unknown"], [429, "retryable"]] as const) {
+    const { write } = setUp(
+      server((call) =>
+        call.path.includes("groups?") ? good(call, 1) : { code, body: { message: "no" } }
+      ),
+    );
+    const results = await write(
+      create("new@example.com"),
+      create("other@example.com"),
+      update("1"),
+    );
+    assertEquals(results.map(({ outcome }) => outcome), [wanted, wanted, "retryable"]);
+  }
+});
+
+Deno.test("an address that was not applied is told", async () => {
+  const { write } = setUp(server(({ path }) => ok(idIn(path), { email: "old@example.com" })));
+  const [ignored, untouched] = await write(
+    update("1", { email: "new@example.com" }),
+    update("2"),
+  );
+  assertEquals(ignored, {
+    outcome: "rejected",
+    code: "email_not_applied",
+    retryAfterMs: null,
+  });
+  assertEquals(untouched?.outcome, "ok");
+});
