@@ -5,7 +5,7 @@ import { type Stack, startStack } from "../scripts/stack/stack.ts";
 import { migrationUp } from "../scripts/stack/supabase_cli.ts";
 import { type DatabasePool, openDatabase } from "../shared/store/database.ts";
 import { ControlClient } from "../simulators/mailerlite/control_client.ts";
-import { type CronCluster, startCronCluster } from "./lib/cron_cluster.ts";
+import { type CronCluster, isCronInstalled, startCronCluster } from "./lib/cron_cluster.ts";
 import { PG_NET_AND_VAULT, startNetWorker } from "./lib/pg_net.ts";
 import { until } from "./lib/until.ts";
 
@@ -51,7 +51,11 @@ async function runs(pool: DatabasePool, name: string): Promise<unknown[]> {
   );
 }
 
-Deno.test("schedules with pg_cron on PostgreSQL 15", async (t) => {
+// Where nobody can install a Debian package the rest of the suite still tells something; what
+// is left out is counted as ignored. Where the package has to be there, it fails.
+const isLeftOut = Deno.env.get("PG_CRON_REQUIRED") === undefined && !(await isCronInstalled());
+
+Deno.test("schedules with pg_cron on PostgreSQL 15", { ignore: isLeftOut }, async (t) => {
   await using cluster = await startCronCluster();
   await execute(cluster.url, `create extension pg_cron; ${PG_NET_AND_VAULT}`);
   await prepareDatabase(cluster.url);

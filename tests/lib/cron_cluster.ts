@@ -40,6 +40,11 @@ async function requirePackage(): Promise<void> {
   }
 }
 
+/** Whether PostgreSQL 15 with pg_cron is on this machine. */
+export async function isCronInstalled(): Promise<boolean> {
+  return (await Deno.stat(`${FOLDER}/lib/pg_cron.so`).catch(() => undefined)) !== undefined;
+}
+
 /**
  * Starts a server.
  *
