@@ -1,15 +1,7 @@
+import type { ProcessUse } from "./process_use.ts";
+
 /** What one run of one way of doing it took. */
-export interface Measurement {
-  /** From the first step of the work to its end; the start of the process is not in it. */
-  readonly wallMs: number;
-  /** CPU of the process in all, its start included. */
-  readonly cpuMs: number;
-  /** CPU the process had used when the work began. */
-  readonly bootCpuMs: number;
-  /** Most memory the process held at once, in bytes. */
-  readonly peakRssBytes: number;
-  /** Requests the remote counted. */
-  readonly requests: number;
+export interface Measurement extends ProcessUse {
   /** Characters of the snapshots' values as text, both sides. */
   readonly snapshotChars: number;
   /** Snapshots written. */

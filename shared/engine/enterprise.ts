@@ -97,6 +97,13 @@ async function describe({ slice }: Step, run: Run): Promise<RemoteSchema> {
   return schema;
 }
 
+async function compareLocal({ slice, table }: Step, run: Run): Promise<void> {
+  const { pool } = slice.deps;
+  await withWholeSets(pool, (database) => stageChangedLocal(database, run, table));
+  const phase = "Reading both sides";
+  slice.committed(await moveRun(pool, run, { cursor: { compared: true }, phase, requests: 0 }));
+}
+
 async function read(step: Step, run: Run): Promise<{ run: Run; stop: StopReason | null }> {
   const { slice, table } = step;
   const { pool, pair } = slice.deps;
@@ -122,7 +129,8 @@ async function read(step: Step, run: Run): Promise<{ run: Run; stop: StopReason 
   }
   const ends = await Promise.allSettled([
     readSides(slice, started, table, schema),
-    withWholeSets(pool, (database) => stageChangedLocal(database, started, table)),
+    // Once a run, however many slices reading takes: it looks at every link.
+    started.cursor["compared"] === true ? null : compareLocal(step, started),
   ]);
   for (const end of ends) if (end.status === "rejected") throw end.reason;
   const [sides] = ends;

@@ -1,5 +1,5 @@
 import { RemoteError } from "../connectors/remote_error.ts";
-import { guardedSince, noteGuard } from "../store/run_store.ts";
+import { type guardedSince, noteGuard } from "../store/run_store.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import type { WorkItem } from "../store/work_store.ts";
 import { applyBatch } from "./apply_batch.ts";
