@@ -28,6 +28,8 @@ import type { StopReason } from "./stop_reason.ts";
 /** What one call asks of a run. */
 export interface SmartCall {
   readonly named: Named;
+  /** Ids of side A whose records were left for another time: what waits may be on side B. */
+  readonly again: ReadonlySet<string>;
   /** Whether what is wrong with the records themselves is looked for and mended. */
   readonly repair: boolean;
   /** Whether writes that nobody heard the answer of are looked into first. */
@@ -82,11 +84,14 @@ async function look(
   const table = await knownTable(slice);
   if (repair) progress.intents = await leftOverIntents(pool, run);
   if (call.resolve && run.params["dryRun"] !== true) await resolveIntents(slice, run);
-  progress.subjects = await findSubjects(pool, pair.name, keyed, table, named);
+  const found = await findSubjects(pool, pair.name, keyed, table, named);
+  progress.subjects = found.map((subject) =>
+    repair || call.again.has(subject.ref) ? { ...subject, untouched: false } : subject
+  );
   const several = groupsOf(progress.subjects);
   const single = [...several.values()].flatMap((group) => {
     const [subject] = group;
-    return subject === undefined || group.length > 1 || isSettled(subject, repair) ? [] : [subject];
+    return subject === undefined || group.length > 1 || isSettled(subject) ? [] : [subject];
   });
   if (single.length === 0) {
     progress.view = NOTHING_READ;

@@ -38,6 +38,8 @@ export interface SmartOutcome {
   readonly conflicts: number;
   /** For one that failed, in how many runs in a row; 0 where nobody counts them. */
   readonly failedRuns: number;
+  /** Whether something of it waits for a run of another direction. */
+  readonly left: boolean;
   readonly repairs: readonly RepairFinding[];
 }
 
@@ -96,10 +98,10 @@ function outcomeOf(
   rules: PairRules,
 ): Omit<SmartOutcome, "repairs"> {
   const { by, ref } = subject;
-  const nothing = { by, ref, bId: subject.bId, conflicts: 0, failedRuns: 0 };
+  const nothing = { by, ref, bId: subject.bId, conflicts: 0, failedRuns: 0, left: false };
   const skipped = (reason: string) => ({ ...nothing, outcome: "skipped" as const, reason });
   if (isSeveral) return skipped("duplicate_key");
-  if (isSettled(subject, findings.repair)) return skipped("unchanged");
+  if (isSettled(subject)) return skipped("unchanged");
   const item = itemOf(subject, findings);
   if (item === undefined) {
     const reason = absentReason(subject, findings, rules);
@@ -110,10 +112,14 @@ function outcomeOf(
   if (applied === undefined) {
     return skipped(findings.guarded.has(item) ? "guard_tripped" : "not_reached");
   }
-  const { plan, recordClass, reason, bId } = applied;
+  const { plan, recordClass, reason } = applied;
+  // A dry run makes up no id for who is new.
+  const bId = applied.bId || null;
   const conflicts = plan.kind === "merge" ? plan.plan.conflicts.length : 0;
   const changes = plan.kind === "merge" ? plan.plan.changes.length : 1;
-  const told = { by, ref, bId, conflicts, failedRuns: 0 };
+  const left = reason === "direction" ||
+    plan.kind === "merge" && plan.plan.kept.some((kept) => kept.reason === "direction");
+  const told = { by, ref, bId, conflicts, failedRuns: 0, left };
   if (recordClass === "failed") {
     return { ...told, outcome: "failed", reason, failedRuns: failedRunsOf(plan) };
   }
@@ -122,13 +128,14 @@ function outcomeOf(
   if (recordClass === "changed" || recordClass === "conflicted" && changes > 0 || isLinkedNow) {
     return { ...told, outcome: "changed", reason: null };
   }
-  const why = reason ?? (recordClass === "conflicted" ? "conflict" : "unchanged");
+  const why = reason ??
+    (recordClass === "conflicted" ? "conflict" : left ? "direction" : "unchanged");
   return { ...told, outcome: "skipped", reason: why };
 }
 
 /** Whether it is known without asking side B that there is nothing to do: what put it into the queue left it as it was. */
-export function isSettled(subject: Subject, repair: boolean): boolean {
-  return subject.by === "a" && isLinked(subject) && subject.untouched && !repair;
+export function isSettled(subject: Subject): boolean {
+  return isLinked(subject) && subject.untouched;
 }
 
 function isDrift({ plan }: AppliedItem): boolean {

@@ -65,7 +65,7 @@ export function againInMs(
   { attempts }: Pick<QueuedRecord, "attempts">,
 ): number | null {
   const backoff = Math.min(1_000 * 2 ** Math.min(attempts, 20), MAX_BACKOFF_MS);
-  if (outcome === undefined) return backoff;
+  if (outcome === undefined || outcome.left) return backoff;
   if (outcome.outcome === "skipped") {
     if (outcome.reason === "guard_tripped") return HOLD_MS;
     return AGAIN.includes(outcome.reason ?? "") ? backoff : null;
@@ -95,12 +95,14 @@ function isUsable({ side, recordId }: Pick<QueuedRecord, "side" | "recordId">): 
 
 async function runOverQueued(
   work: SmartWork,
-  records: readonly Pick<QueuedRecord, "side" | "recordId">[],
+  records: readonly Pick<QueuedRecord, "side" | "recordId" | "attempts">[],
   resolve: boolean,
 ): Promise<SmartRun> {
   const ids = (side: "a" | "b") =>
     records.flatMap((entry) => entry.side === side && isUsable(entry) ? [entry.recordId] : []);
-  return await runOver(work, { keys: [], aIds: ids("a"), bIds: ids("b") }, resolve);
+  const again = records.filter(({ attempts }) => attempts > 1).map(({ recordId }) => recordId);
+  const named = { keys: [], aIds: ids("a"), bIds: ids("b") };
+  return await runOver(work, named, resolve, new Set(again));
 }
 
 /** Takes some records out of the queue, works on them, and puts them away or back. */
@@ -212,16 +214,16 @@ async function guard(work: SmartWork, waiting: number): Promise<boolean> {
 async function pretend(work: SmartWork, full: boolean): Promise<SmartRun | null> {
   const { runtime, pair, deps } = work;
   const pool = runtime.database();
-  const records: Pick<QueuedRecord, "side" | "recordId">[] = await peekQueued(
-    pool,
-    pair.name,
-    ROUND_RECORDS,
-  );
+  const peeked = await peekQueued(pool, pair.name, ROUND_RECORDS);
+  const records: Pick<QueuedRecord, "side" | "recordId" | "attempts">[] = peeked.map((record) => ({
+    ...record,
+    attempts: record.attempts + 1,
+  }));
   const room = ROUND_RECORDS - records.length;
   if (full && room > 0) {
     const table = await knownTable({ deps });
     const ids = await peekChanged(pool, pair.name, table, DEAD_AFTER_RUNS, room);
-    records.push(...ids.map((recordId) => ({ side: "a" as const, recordId })));
+    records.push(...ids.map((recordId) => ({ side: "a" as const, recordId, attempts: 1 })));
   }
   if (records.length === 0) return null;
   return await behindBreaker(runtime, () => runOverQueued(work, records, false));
@@ -247,8 +249,9 @@ export async function drain(
       await enqueueChanged(pool, pair.name, await knownTable({ deps }), DEAD_AFTER_RUNS);
     }
   }
-  const { all } = await countQueued(pool, pair.name);
-  if (await guard(work, all)) drained.ok = false;
+  const waiting = await countQueued(pool, pair.name);
+  // What is held back is not counted again before there is something to do.
+  if (waiting.due > 0 && await guard(work, waiting.all)) drained.ok = false;
   if (dryRun) {
     const done = await pretend(work, full);
     if (done !== null) keep(work, drained, done);

@@ -126,12 +126,14 @@ export async function runOver(
   work: SmartWork,
   named: Named,
   resolve: boolean,
+  again: ReadonlySet<string> = new Set(),
 ): Promise<SmartRun> {
   const { deps, repair, tally, onGuard } = work;
   const run = await beginRun(work);
   let outcomes: readonly SmartOutcome[] = [];
   const left = await smart(deps, run, {
     named,
+    again,
     repair,
     resolve,
     tally,

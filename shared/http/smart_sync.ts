@@ -85,6 +85,7 @@ function notReached(ref: string): SmartOutcome {
     reason: "not_reached",
     conflicts: 0,
     failedRuns: 0,
+    left: false,
     repairs: [],
   };
 }

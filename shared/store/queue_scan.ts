@@ -176,6 +176,8 @@ export async function holdQueued(
   except: readonly ForeseenKind[],
   holdMs: number,
 ): Promise<HeldBack> {
+  // "is true" keeps each list a hash that is built once. As joins, planned from
+  // statistics of before the queue was filled, they would compare each with each.
   const rows = await database.query<HeldBack>(
     `with guilty as materialized (
        select e.record_id, e.a_id, e.b_id from (${queuedSql(table, rules)}) e
@@ -183,17 +185,18 @@ export async function holdQueued(
      ),
      locked as materialized (
        select q.record_id from public.sync_queue q
-       where q.pair = $1 and q.side = 'a' and q.record_id in (select record_id from guilty)
+       where q.pair = $1 and q.side = 'a' and (q.record_id in (select record_id from guilty)) is true
        order by q.record_id for update skip locked
      ),
      held as (
        update public.sync_queue q
        set not_before = now() + make_interval(secs => $2::double precision / 1000), reason = $3
-       from locked where q.pair = $1 and q.side = 'a' and q.record_id = locked.record_id
+       where q.pair = $1 and q.side = 'a' and (q.record_id in (select record_id from locked)) is true
        returning q.record_id
      ),
      told as (
-       select g.a_id, g.b_id from guilty g join held using (record_id) order by g.a_id limit 1000
+       select g.a_id, g.b_id from guilty g
+       where (g.record_id in (select record_id from held)) is true order by g.a_id limit 1000
      )
      select (select count(*)::integer from held) as held,
        array(select a_id::text from told) as "aIds", array(select b_id from told) as "bIds"`,

@@ -72,8 +72,10 @@ export async function claimQueued(
   leaseMs: number,
 ): Promise<QueuedRecord[]> {
   return await database.query<QueuedRecord>(
-    `with due as (
-       select pair, side, record_id from public.sync_queue
+    // "is true" keeps what is due a hash that is built once. As a join, planned from
+    // statistics of before the queue was filled, it would be compared with every row.
+    `with due as materialized (
+       select side, record_id from public.sync_queue
        where pair = $1 and not_before <= now()
        order by enqueued_at, side, record_id
        limit $2
@@ -82,8 +84,8 @@ export async function claimQueued(
      update public.sync_queue q
      set not_before = now() + make_interval(secs => $3::double precision / 1000),
        attempts = q.attempts + 1
-     from due
-     where q.pair = due.pair and q.side = due.side and q.record_id = due.record_id
+     where q.pair = $1 and q.not_before <= now()
+       and ((q.side, q.record_id) in (select side, record_id from due)) is true
      returning q.side, q.record_id as "recordId", q.version::float8 as version, q.attempts`,
     [pair, limit, leaseMs],
   );
@@ -124,26 +126,32 @@ export async function settleQueued(
 ): Promise<void> {
   if (settlements.length === 0) return;
   await database.query(
-    `with given as (
+    // Looked up one by one, by the whole key and in its order; see also claimQueued.
+    `with given as materialized (
        select * from jsonb_to_recordset($2::jsonb)
          as g (side "char", "recordId" text, version bigint, "againInMs" double precision)
+       order by side, "recordId"
      ),
-     held as (
-       select q.pair, q.side, q.record_id, q.version = g.version and g."againInMs" is null as done,
+     held as materialized (
+       select q.side, q.record_id, q.version = g.version and g."againInMs" is null as done,
          case when q.version = g.version then now() + make_interval(secs => g."againInMs" / 1000)
            else now() end as due
-       from public.sync_queue q join given g on q.side = g.side and q.record_id = g."recordId"
-       where q.pair = $1
-       order by q.side, q.record_id
-       for update of q skip locked
+       from given g cross join lateral (
+         select q.side, q.record_id, q.version from public.sync_queue q
+         where q.pair = $1 and q.side = g.side and q.record_id = g."recordId"
+         for update skip locked
+       ) q
      ),
      gone as (
-       delete from public.sync_queue q using held
-       where held.done and q.pair = held.pair and q.side = held.side and q.record_id = held.record_id
+       delete from public.sync_queue q
+       where q.pair = $1 and ((q.side, q.record_id) in (
+         select side, record_id from held where done)) is true
      )
-     update public.sync_queue q set not_before = held.due
-     from held
-     where not held.done and q.pair = held.pair and q.side = held.side and q.record_id = held.record_id`,
+     update public.sync_queue q
+     set not_before = (
+       select held.due from held where held.side = q.side and held.record_id = q.record_id)
+     where q.pair = $1 and ((q.side, q.record_id) in (
+       select side, record_id from held where not done)) is true`,
     [pair, JSON.stringify(settlements)],
   );
 }

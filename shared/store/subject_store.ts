@@ -46,9 +46,13 @@ function tableOf(table: KeyedTable): string {
   return `${identifier(table.schema)}.${identifier(table.table)}`;
 }
 
-// As an index has it, see the migrations; and nearly what canonicalisation does.
+// What JavaScript's trim() removes (ECMAScript, WhiteSpace and LineTerminator).
+const SPACES = String.raw`E' \t\n\x0B\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006` +
+  String.raw`\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff'`;
+
+// Nearly what canonicalisation does, and exactly as an index has it; see the migrations.
 function keyOf(table: KeyedTable): string {
-  return `lower(btrim(t.${identifier(table.keyColumn)}::text))`;
+  return `lower(btrim(t.${identifier(table.keyColumn)}::text, ${SPACES}))`;
 }
 
 /** Finds what was named: one row each, or one a record of side A where several share a key. */

@@ -149,7 +149,10 @@ begin
   perform sync_private.watch('clients', 'public.clients', 'id');
   perform sync_private.watch_reference(
     'clients', 'public.clients', 'id', 'partner_id', 'public.partners', 'id');
-  -- The look-up of people by address, in the form in which addresses are compared.
-  create index clients_key_idx on public.clients (lower(btrim(email)));
+  -- The look-up of people by address, in the form in which addresses are compared:
+  -- without the spaces of any script around it, which people paste along.
+  create index clients_key_idx on public.clients (lower(btrim(email,
+    E' \t\n\x0B\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006'
+    '\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff')));
 end;
 $$;

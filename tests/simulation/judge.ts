@@ -1,0 +1,79 @@
+import { isForbidding } from "../../shared/merge/consent_order.ts";
+import type { Json } from "../../shared/merge/json.ts";
+import type { FieldRule } from "../../shared/merge/pair.ts";
+import { type Copied, isAncestor, ruleOfSlot, type Side } from "./versions.ts";
+import type { Worker } from "./worker.ts";
+import type { World } from "./world.ts";
+
+/** Whose edit stands where nobody saw the other's. */
+function winnerOf(rule: FieldRule | undefined): Side | null {
+  if (rule?.kind !== "value") return null;
+  if (rule.flow === "to_remote" || rule.flow === "both" && rule.wins === "local") return "a";
+  return rule.flow === "to_local" || rule.wins === "remote" ? "b" : null;
+}
+
+/** How much somebody allows: mail, a question, nothing. */
+export function permission(status: Json | undefined): number {
+  if (status === "subscribed" || status === "active") return 2;
+  return status === "pending" || status === "unconfirmed" || status === "none" ? 1 : 0;
+}
+
+/** A write of the sync over a value that stood there. */
+export interface Overwrite extends Copied {
+  readonly side: Side;
+  readonly record: string;
+  readonly slot: string;
+  /** The record of the other side. */
+  readonly partner: string | null;
+  /** Null where nobody can tell, as for a write of the database's own. */
+  readonly worker: Worker | undefined;
+  /** Until when the worker can have known what stood there; null where it was compared while writing. */
+  readonly readAt: number | null;
+}
+
+/** Judges a write of the sync: what it overwrote was seen by whoever wrote the new value, or the policy says so. */
+export function judge(world: World, write: Overwrite): void {
+  const { side, record, slot, partner, old, now, readAt } = write;
+  const rule = ruleOfSlot(world.rules, slot);
+  const other = partner === null ? "nobody" : world.name(side === "a" ? "b" : "a", partner);
+  const what = `${world.name(side, record)}.${slot} (with ${other})`;
+  if (slot.startsWith("partner")) return;
+  if (rule?.kind === "consent") return;
+  if (now === null) {
+    world.violate("nothing is invented: what is written stood on the other side", what);
+    return;
+  }
+  if (isAncestor(old, now, true)) return;
+  if (rule?.kind === "set" && now.value === true) return;
+  const winner = winnerOf(rule);
+  if (now.by !== "operator" && winner === now.side && !isAncestor(now, old, false)) return;
+  // What stood there before the sides were linked was never agreed on: a blank is
+  // filled, and an edit of the other side stands.
+  const isOfLink = partner !== null && (old.side === side ? old.linkedTo : old.record) === partner;
+  if (!isOfLink && (old.value === null || winner !== null)) return;
+  const moved = world.versions.current(side, record, "email");
+  if (readAt !== null && Math.max(old.at, moved?.side === side ? moved.at : 0) >= readAt) {
+    world.reach("a record changed between confirmation and write");
+    world.versions.forgive(side, record, write, world.step);
+    return;
+  }
+  world.violate(
+    "no lost update: an edit gives way only to who saw it, to the policy or to a decision",
+    `${what}: version ${old.id} (${old.by} on ${old.side} at ${old.at}) gave way to version ${now.id} ` +
+      `(${now.by} on ${now.side} at ${now.at})`,
+  );
+}
+
+/** Judges a change of what somebody allows. */
+export function judgeConsent(
+  world: World,
+  side: Side,
+  record: string,
+  before: Json | undefined,
+  after: Json | undefined,
+): void {
+  if (permission(after) <= permission(before) && !(isForbidding(before) && !isForbidding(after))) {
+    return;
+  }
+  world.violate("consent only ever falls by the sync", world.name(side, record));
+}

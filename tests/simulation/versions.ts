@@ -1,0 +1,262 @@
+/**
+ * The ledger: every value that ever stood on a side, who put it there and what
+ * they could see when they did.
+ *
+ * @module
+ */
+import type { Json } from "../../shared/merge/json.ts";
+import type { CanonicalRecord, FieldRule, PairRules } from "../../shared/merge/pair.ts";
+import { sameJson } from "../../shared/merge/same_json.ts";
+
+/** Side A or side B. */
+export type Side = "a" | "b";
+
+/** A value of one slot of one record: of a field, or one name of a set. */
+export interface Version {
+  readonly id: number;
+  readonly side: Side;
+  readonly record: string;
+  readonly slot: string;
+  readonly value: Json;
+  /** `start`: the record came into being with it. */
+  readonly by: "start" | "user" | "operator";
+  /** When, in steps of the simulation. */
+  readonly at: number;
+  /** What its author saw in its place. */
+  readonly seen: readonly Version[];
+  /** What stood on the other side then, where it was the same. */
+  readonly same: readonly Version[];
+  /** The record of the other side it was linked to then. */
+  readonly linkedTo: string | null;
+}
+
+/** The other side of a pair. */
+export function otherSide(side: Side): Side {
+  return side === "a" ? "b" : "a";
+}
+
+/**
+ * Whether `older` was seen, directly or not, by who made `newer`.
+ *
+ * @param same Whether an equal value of the other side counts as seen.
+ */
+export function isAncestor(older: Version, newer: Version, same: boolean): boolean {
+  const looked = new Set<Version>();
+  const left = [newer];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    if (next === older) return true;
+    if (looked.has(next)) continue;
+    looked.add(next);
+    left.push(...next.seen, ...same ? next.same : []);
+  }
+  return false;
+}
+
+/** The slots of a record: a value and a consent are one each, a set is one a name. */
+export function slotsOf(rules: PairRules, record: CanonicalRecord): Map<string, Json> {
+  const slots = new Map<string, Json>();
+  for (const [field, rule] of Object.entries(rules.fields)) {
+    const value = record[field] ?? null;
+    if (rule.kind !== "set") slots.set(field, value);
+    else {
+      for (const name of rule.managed) {
+        slots.set(`${field}/${name}`, Array.isArray(value) && value.includes(name));
+      }
+    }
+  }
+  return slots;
+}
+
+/** The rule of a slot. */
+export function ruleOfSlot(rules: PairRules, slot: string): FieldRule | undefined {
+  return rules.fields[slot.split("/")[0] ?? ""];
+}
+
+/** How a change by the sync came about. */
+export interface Copied {
+  readonly old: Version;
+  /** null where nobody ever put this value on either side. */
+  readonly now: Version | null;
+}
+
+/** All versions of a simulation. */
+export class Versions {
+  #next = 0;
+  /** By side, record and slot, oldest first: what stood there, the sync's copies among them. */
+  readonly #history = new Map<string, Version[]>();
+  readonly #operators: Version[] = [];
+
+  #key(side: Side, record: string, slot: string): string {
+    return `${side}:${record}:${slot}`;
+  }
+
+  /** What stood in a slot, oldest first. */
+  history(side: Side, record: string, slot: string): readonly Version[] {
+    return this.#history.get(this.#key(side, record, slot)) ?? [];
+  }
+
+  current(side: Side, record: string, slot: string): Version | undefined {
+    return this.history(side, record, slot).at(-1);
+  }
+
+  #put(version: Version, side = version.side, record = version.record): void {
+    const key = this.#key(side, record, version.slot);
+    const list = this.#history.get(key);
+    if (list === undefined) this.#history.set(key, [version]);
+    else if (list.at(-1) !== version) list.push(version);
+  }
+
+  /** A record comes into being, or comes back. */
+  begin(
+    side: Side,
+    record: string,
+    slots: ReadonlyMap<string, Json>,
+    at: number,
+    partner: string | null = null,
+  ): void {
+    for (const [slot, value] of slots) {
+      const own = this.current(side, record, slot);
+      if (own !== undefined && sameJson(own.value, value)) continue;
+      const id = ++this.#next;
+      const saw = this.#saw(side, record, slot, partner);
+      this.#put({ id, side, record, slot, value, by: "start", at, ...saw, linkedTo: null });
+    }
+  }
+
+  /** Two records were the same from the beginning, where they are equal. */
+  share(aId: string, bId: string): void {
+    for (const [key, list] of this.#history) {
+      const prefix = this.#key("a", aId, "");
+      const [version] = list;
+      if (!key.startsWith(prefix) || version === undefined) continue;
+      const other = this.current("b", bId, version.slot);
+      if (sameJson(other?.value, version.value)) this.#put(version, "b", bId);
+    }
+  }
+
+  /** What somebody sees who edits a slot: what stands there, and the other side where it is the same. */
+  #saw(
+    side: Side,
+    record: string,
+    slot: string,
+    partner: string | null,
+  ): { readonly seen: readonly Version[]; readonly same: readonly Version[] } {
+    const own = this.current(side, record, slot);
+    const other = partner === null ? undefined : this.current(otherSide(side), partner, slot);
+    const isSame = other !== undefined && sameJson(own?.value, other.value);
+    return { seen: own === undefined ? [] : [own], same: isSame ? [other] : [] };
+  }
+
+  /** What was overwritten without anybody having been able to see it goes on as if it had been seen. */
+  forgive(side: Side, record: string, { old, now }: Copied, at: number): void {
+    if (now === null) return;
+    const seen = [old, now];
+    this.#put({ ...now, id: ++this.#next, side, record, by: "operator", at, seen, same: [] });
+  }
+
+  /**
+   * Somebody edits a slot of a record. Where the other side holds the same, they
+   * have seen that too.
+   *
+   * @param partner The record of the other side; null where there is no link.
+   */
+  edit(
+    side: Side,
+    record: string,
+    slot: string,
+    value: Json,
+    at: number,
+    partner: string | null,
+  ): void {
+    const id = ++this.#next;
+    const saw = this.#saw(side, record, slot, partner);
+    this.#put({ id, side, record, slot, value, by: "user", at, ...saw, linkedTo: partner });
+  }
+
+  /** An operator decides what shall stand on both sides, having seen what stood there. */
+  decide(seen: readonly Version[], slot: string, value: Json, at: number): void {
+    const [first] = seen;
+    if (first === undefined) return;
+    const { side, record } = first;
+    this.#operators.push({
+      id: ++this.#next,
+      side,
+      record,
+      slot,
+      value,
+      by: "operator",
+      at,
+      seen,
+      same: [],
+      linkedTo: null,
+    });
+  }
+
+  /**
+   * The sync writes a value over another one.
+   *
+   * @param partner The record of the other side.
+   */
+  copy(
+    side: Side,
+    record: string,
+    slot: string,
+    value: Json,
+    partner: string | null,
+    at: number,
+  ): Copied | null {
+    const old = this.current(side, record, slot);
+    if (old === undefined || sameJson(old.value, value)) return null;
+    const now = this.#source(side, record, slot, value, partner, old);
+    if (now === null) this.begin(side, record, new Map([[slot, value]]), at);
+    else this.#put(now, side, record);
+    return { old, now };
+  }
+
+  /** The sync makes a record of another. */
+  copyAll(
+    side: Side,
+    record: string,
+    slots: ReadonlyMap<string, Json>,
+    partner: string | null,
+    at: number,
+  ): string[] {
+    const invented: string[] = [];
+    for (const [slot, value] of slots) {
+      const from = partner === null
+        ? null
+        : this.#find(this.history(otherSide(side), partner, slot), value);
+      if (from !== null) this.#put(from, side, record);
+      else {
+        if (value !== null && value !== false) invented.push(slot);
+        this.begin(side, record, new Map([[slot, value]]), at);
+      }
+    }
+    return invented;
+  }
+
+  #find(list: readonly Version[], value: Json): Version | null {
+    return list.findLast((version) => sameJson(version.value, value)) ?? null;
+  }
+
+  #source(
+    side: Side,
+    record: string,
+    slot: string,
+    value: Json,
+    partner: string | null,
+    old: Version,
+  ): Version | null {
+    const decided = this.#operators.findLast((version) =>
+      version.slot === slot && sameJson(version.value, value) &&
+      version.seen.some((seen) => isAncestor(old, seen, true))
+    );
+    const theirs = partner === null
+      ? null
+      : this.#find(this.history(otherSide(side), partner, slot), value);
+    if (decided !== undefined && (theirs === null || !isAncestor(old, theirs, true))) {
+      return decided;
+    }
+    return theirs ?? this.#find(this.history(side, record, slot), value);
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * One simulated world: both sides, the sync's database, time, and what was seen
+ * of it so far.
+ *
+ * @module
+ */
+import type { Pair } from "../../shared/engine/pair.ts";
+import { requirePair, type SyncConfig } from "../../shared/engine/config.ts";
+import { MailerLiteSimulator } from "../../simulators/mailerlite/mod.ts";
+import { Dice } from "./dice.ts";
+import type { Invariant, Rarity, Violation } from "./findings.ts";
+import { LocalWatch } from "./local_watch.ts";
+import { RemoteWatch } from "./remote_watch.ts";
+import { Scheduler } from "./scheduler.ts";
+import { BEGINNING, type SimulatedDatabase } from "./simulated_database.ts";
+import { Versions } from "./versions.ts";
+import { anyWeather, type Weather } from "./weather.ts";
+import type { SimulatedLogLine, Worker } from "./worker.ts";
+
+/** A link as the crosswalk has it. */
+export interface Link {
+  readonly id: number;
+  readonly aId: string;
+  readonly bId: string;
+  readonly state: string;
+}
+
+/** The key that every function accepts. */
+export const SECRET_KEY = "sb_secret_simulation";
+
+const ENV: Readonly<Record<string, string>> = {
+  MAILERLITE_API_KEY: "simulator-token",
+  MAILERLITE_API_URL: "http://mailerlite.test/api",
+  SUPABASE_URL: "http://project.test",
+  SUPABASE_SECRET_KEYS: JSON.stringify({ default: SECRET_KEY }),
+  SUPABASE_JWKS: JSON.stringify({ keys: [] }),
+};
+
+/** Everything there is in a seed. */
+export class World {
+  readonly dice: Dice;
+  readonly weather: Weather;
+  readonly scheduler: Scheduler;
+  readonly simulator: MailerLiteSimulator;
+  readonly versions = new Versions();
+  readonly local: LocalWatch;
+  readonly remote: RemoteWatch;
+  readonly violations: Violation[] = [];
+  readonly reached = new Map<Rarity, number>();
+  readonly trace: string[] = [];
+  readonly log: SimulatedLogLine[] = [];
+  readonly workers: Worker[] = [];
+  /** Workers that nothing stands in the way of. */
+  readonly undisturbed = new Set<Worker>();
+  readonly env: Record<string, string>;
+  links: readonly Link[] = [];
+  /** Addresses of people of whom the sync knows that they must not be written to. */
+  readonly forbidden = new Set<string>();
+  /** Takes the webhooks of the remote. */
+  deliver: typeof fetch = () => Promise.reject(new TypeError("nobody listens"));
+  /** Whether anything fails at all by now. */
+  stormy = true;
+  #step = 0;
+  readonly #names = new Map<string, string>();
+
+  constructor(readonly seed: number, readonly database: SimulatedDatabase) {
+    this.dice = new Dice(seed);
+    this.weather = anyWeather(this.dice);
+    this.scheduler = new Scheduler(BEGINNING, () => database.countBlocked());
+    this.env = {
+      ...ENV,
+      ...(this.weather.quota === null ? {} : { SYNC_DAILY_QUOTA: String(this.weather.quota) }),
+    };
+    this.simulator = new MailerLiteSimulator({
+      now: this.scheduler.now,
+      switches: this.weather.switches,
+      limits: { enabled: this.weather.limited, perMinute: 120, importsPerMinute: 5 },
+      sleep: () => Promise.resolve(),
+      deliver: (input, init) => this.deliver(input, init),
+    });
+    this.local = new LocalWatch(this);
+    this.remote = new RemoteWatch(this);
+    const { fields, onNewRemote, onNewLocal, onLocalDelete, onRemoteMissing } = this.rules;
+    const { config: _, ...weather } = this.weather;
+    this.add(JSON.stringify(weather));
+    this.add(JSON.stringify({ onNewRemote, onNewLocal, onLocalDelete, onRemoteMissing }));
+    for (const [name, rule] of Object.entries(fields)) {
+      if (rule.kind === "value") {
+        this.add(
+          `${name} wins ${rule.wins}, flows ${rule.flow}${rule.mayBlank ? ", may blank" : ""}`,
+        );
+      }
+    }
+  }
+
+  get config(): SyncConfig {
+    return this.weather.config;
+  }
+
+  get pair(): Pair {
+    return requirePair(this.config);
+  }
+
+  get rules(): Pair["rules"] {
+    return this.pair.rules;
+  }
+
+  /** How far the simulation is, in steps and events. */
+  get step(): number {
+    return this.#step;
+  }
+
+  /** Goes one on, and writes down what happens there. */
+  tell(what: string): void {
+    this.#step++;
+    this.trace.push(`${this.#step} ${what}`);
+  }
+
+  /** Adds to what happens at this step. */
+  add(what: string): void {
+    this.trace.push(`  ${what}`);
+  }
+
+  /** A short name for an id, the same in every run of a seed. */
+  name(side: "a" | "b" | "p", id: string): string {
+    const key = `${side}:${id}`;
+    const known = this.#names.get(key);
+    if (known !== undefined) return known;
+    const name = `${side}${this.#names.size + 1}`;
+    this.#names.set(key, name);
+    return name;
+  }
+
+  violate(invariant: Invariant, detail: string): void {
+    this.add(`VIOLATION ${invariant}: ${detail}`);
+    this.violations.push({ invariant, detail, at: this.#step });
+  }
+
+  reach(rarity: Rarity, times = 1): void {
+    if (times > 0) this.reached.set(rarity, (this.reached.get(rarity) ?? 0) + times);
+  }
+
+  /** Reads again which records belong together. */
+  async readLinks(): Promise<void> {
+    this.links = await this.database.pool.query<Link>(
+      `select id::float8 as id, a_id::text as "aId", b_id as "bId", link_state as state
+       from public.integration_crosswalk where link_state <> 'keep_apart' order by id`,
+    );
+  }
+
+  /** The record of the other side, whatever state the link is in. */
+  partnerOf(side: "a" | "b", id: string): string | null {
+    const link = this.links.find((each) => (side === "a" ? each.aId : each.bId) === id);
+    if (link === undefined) return null;
+    return side === "a" ? link.bId : link.aId;
+  }
+
+  /** The record of the other side, if there is a living link. */
+  linkedTo(side: "a" | "b", id: string): string | null {
+    const link = this.links.find((each) =>
+      (side === "a" ? each.aId : each.bId) === id && each.state === "linked"
+    );
+    if (link === undefined) return null;
+    return side === "a" ? link.bId : link.aId;
+  }
+}
