@@ -159,7 +159,7 @@ export class Program {
 
   /** Something that is no step of a worker. */
   async #happen(): Promise<void> {
-    const { dice, scheduler, simulator, weather } = this.#world;
+    const { dice, scheduler, weather } = this.#world;
     const what = dice.weighted({
       user: 20,
       webhooks: 4,
