@@ -1,4 +1,5 @@
 import pg from "pg";
+import { bytesQuery } from "./bytes_query.ts";
 
 /** A connection that statements are sent over. */
 export interface Database {
@@ -47,7 +48,12 @@ export function openDatabase(options: DatabaseOptions): DatabasePool {
   pool.on("error", ignore);
   return {
     async query<Row>(sql: string, parameters: readonly unknown[] = []) {
-      return (await pool.query(sql, [...parameters])).rows as Row[];
+      const hasBytes = parameters.some((parameter) => parameter instanceof Uint8Array);
+      // A pool answers a query object with a promise too; its types know of streams only.
+      const answer: unknown = hasBytes
+        ? pool.query(bytesQuery(sql, parameters))
+        : pool.query(sql, [...parameters]);
+      return (await (answer as Promise<pg.QueryResult>)).rows as Row[];
     },
     async transaction(work) {
       const client = await pool.connect();
