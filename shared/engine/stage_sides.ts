@@ -4,7 +4,13 @@ import { countLinked, stagePage } from "../store/backfill_store.ts";
 import { isDataError } from "../store/is_data_error.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import type { Run } from "../store/run.ts";
-import { type PlainRemotePage, stagePlainLocal, stagePlainRemote } from "../store/stage_plain.ts";
+import {
+  plainLocalSql,
+  type PlainRemotePage,
+  plainRemoteSql,
+  stagePlainLocal,
+  stagePlainRemote,
+} from "../store/stage_plain.ts";
 import { checkRemoteSchema } from "./open_sides.ts";
 import { freeBytes } from "./free_bytes.ts";
 import { RemoteEmptyError } from "./remote_empty_error.ts";
@@ -122,12 +128,15 @@ export async function readAhead<Page extends { readonly next: string | null }>(
  */
 class RemoteStage implements AsyncDisposable {
   readonly #step: Step;
+  readonly #sql: string;
   readonly #reads = new WeakMap<Uint8Array, Promise<PlainRemotePage>>();
   readonly #underWay = new Set<Promise<unknown>>();
   #isClosed = false;
 
   constructor(step: Step) {
     this.#step = step;
+    const { pair } = step.slice.deps;
+    this.#sql = plainRemoteSql(pair.rules, pair.remote.connector.spec.projection);
   }
 
   /** Stages a page, and the one on its way behind it. */
@@ -142,9 +151,8 @@ class RemoteStage implements AsyncDisposable {
   #stage(answer: Uint8Array, watch: readonly string[]): Promise<PlainRemotePage> {
     const known = this.#reads.get(answer);
     if (known !== undefined) return known;
-    const { slice: { deps: { pool, pair } }, run } = this.#step;
-    const { projection } = pair.remote.connector.spec;
-    const read = stagePlainRemote(pool, run, pair.rules, projection, answer, watch);
+    const { slice, run } = this.#step;
+    const read = stagePlainRemote(slice.deps.pool, run, this.#sql, answer, watch);
     this.#reads.set(answer, read);
     this.#underWay.add(read);
     const end = () => this.#underWay.delete(read);
@@ -236,9 +244,10 @@ async function stageLocal(step: Step, table: LocalTable): Promise<StopReason | n
   const { pool, pair } = slice.deps;
   const { next, done } = sideCursor(run, "a");
   if (done) return null;
+  const sql = plainLocalSql(pair.rules, table);
 
   async function read(after: string | null): Promise<StagePage> {
-    const page = await stagePlainLocal(pool, run, pair.rules, table, after, LOCAL_PAGE_RECORDS);
+    const page = await stagePlainLocal(pool, run, sql, after, LOCAL_PAGE_RECORDS);
     const seen = page.staged + page.rest.length;
     return {
       left: stageText(page.rest, "local", pair.rules),

@@ -1,12 +1,16 @@
 /**
- * SQL that recognises records which canonicalisation would leave as they are.
+ * SQL that brings records into canonical form where that takes next to nothing.
  *
  * What a canonical value is, is defined once, in `shared/merge/canonical.ts`. A
  * second definition in SQL would drift from it, and then every record would look
- * edited. So this is no definition: it is a test that is true only for values
- * the definition returns unchanged (text in NFC without outer space, say), and
- * whatever fails it goes the long way. Most records pass, and never become
- * objects of an isolate that has two seconds of CPU for all of them.
+ * edited. So this one does the two steps at which PostgreSQL and JavaScript cannot
+ * differ, and tests that no other is needed: it takes outer spaces (U+0020, and
+ * nothing else) off a text, and brings the capitals of a key of printable ASCII
+ * into lower case. A text that is then neither empty nor in NFC without outer
+ * space, a key with any other character, a number that is not null: whatever
+ * fails the test goes the long way, through the definition. Most records pass,
+ * and never become objects of an isolate that has two seconds of CPU for all of
+ * them. `tests/stage_plain_db_test.ts` holds both ways to the same letters.
  *
  * @module
  */
@@ -18,11 +22,11 @@ import type { ValueLocation } from "../merge/projection.ts";
 export interface PlainSql {
   /** A lateral join that computes the values once a record, to be put behind the record's own source. */
   readonly values: string;
-  /** True for a record that is canonical as it stands. */
+  /** True for a record whose canonical form SQL can tell. */
   readonly isPlain: string;
-  /** Its canonical form. */
+  /** That form; of no meaning for any other record. */
   readonly canonical: string;
-  /** What it is matched by. */
+  /** What the record is matched by. */
   readonly key: string;
 }
 
@@ -42,31 +46,52 @@ function at(record: string, keys: readonly string[]): string {
 }
 
 interface PlainField {
+  /** The value as JSON. */
   readonly value: string;
+  /** The value as text, given its JSON. */
+  readonly text: string;
+  /** Whether `canonical` is its canonical form. */
   readonly test: string;
   readonly canonical: string;
+}
+
+function textOf(f: string): string {
+  return `${f} #>> '{}'`;
 }
 
 function isNoSpace(character: string): string {
   return `${character} > 32 and ${character} <> all ('{${SPACES.join(",")}}')`;
 }
 
-function plainText(f: string, t: string): string {
-  return `case jsonb_typeof(${f}) when 'null' then true when 'string' then ${t} <> '' ` +
-    `and ${isNoSpace(`ascii(${t})`)} and ${isNoSpace(`ascii(right(${t}, 1))`)} ` +
-    `and (octet_length(${t}) = length(${t}) or ${t} is nfc normalized) else false end`;
+// trim() and NFC may change places here: a space joins with no character around
+// it, and what is in NFC without outer spaces is so with them.
+function textField(f: string, t: string, value: string): PlainField {
+  return {
+    value,
+    text: `btrim(${textOf(f)}, ' ')`,
+    test: `case jsonb_typeof(${f}) when 'null' then true when 'string' then ${t} = '' ` +
+      `or ${isNoSpace(`ascii(${t})`)} and ${isNoSpace(`ascii(right(${t}, 1))`)} ` +
+      `and (octet_length(${t}) = length(${t}) or ${t} is nfc normalized) else false end`,
+    canonical: `nullif(${t}, '')`,
+  };
 }
 
-// Lower case of printable ASCII only: beyond it, lower() and toLowerCase() differ.
-function plainKey(f: string, t: string): string {
-  return `jsonb_typeof(${f}) = 'string' and ${t} collate "C" ~ '^[!-@[-~]+$'`;
+// Beyond ASCII, lower() and toLowerCase() differ. The collation keeps lower() from
+// making ASCII of what was none, such as the sign of the Kelvin, before the test.
+function keyField(f: string, t: string, value: string): PlainField {
+  return {
+    value,
+    text: `lower(btrim(${textOf(f)}, ' ') collate "C")`,
+    test: `jsonb_typeof(${f}) = 'string' and ${t} collate "C" ~ '^[!-~]+$'`,
+    canonical: t,
+  };
 }
 
 function consentField(f: string, value: string, words: ValueLocation["words"]): PlainField {
   const known = words ?? Object.fromEntries(CONSENT_STATUSES.map((word) => [word, word]));
   const ours = `${literal(JSON.stringify(known))}::jsonb -> (${value} #>> '{}')`;
   const test = `jsonb_typeof(${value}) = 'string' and ${f} is not null`;
-  return { value: ours, test, canonical: f };
+  return { value: ours, text: textOf(f), test, canonical: f };
 }
 
 function setField(
@@ -88,6 +113,7 @@ function setField(
       `from jsonb_array_elements(${f}) e)`;
   return {
     value,
+    text: textOf(f),
     test: `case jsonb_typeof(${f}) when 'array' then ${entries} else false end`,
     canonical: parts.length === 0 ? `'[]'::jsonb` : `(${parts.join(" || ")})`,
   };
@@ -108,12 +134,13 @@ function plainField(
     case "set":
       return setField(f, value, rule.managed, location.nameKey);
     case "value": {
-      if (name === rules.keyField && rules.keyCompare === "lower-trim") {
-        return { value, test: plainKey(f, t), canonical: f };
+      if (name === rules.keyField) {
+        return rules.keyCompare === "lower-trim" ? keyField(f, t, value) : textField(f, t, value);
       }
-      if (rule.type === "text") return { value, test: plainText(f, t), canonical: f };
+      if (rule.type === "text") return textField(f, t, value);
       const own = rule.type === "boolean" ? `, 'boolean'` : "";
-      return { value, test: `jsonb_typeof(${f}) in ('null'${own})`, canonical: f };
+      const test = `jsonb_typeof(${f}) in ('null'${own})`;
+      return { value, text: textOf(f), test, canonical: f };
     }
   }
 }
@@ -141,7 +168,7 @@ export function plainSql(
     const t = `t${index}`;
     const field = plainField(f, t, name, rule, rules, at(record, location.keys), location);
     values.push(`${field.value} as ${f}`);
-    texts.push(`${f} #>> '{}' as ${t}`);
+    texts.push(`${field.text} as ${t}`);
     // A test of what is not there is null: coalesced, since null is not false enough.
     tests.push(`coalesce(${field.test}, false)`);
     members.push(`${literal(name)}, ${field.canonical}`);

@@ -54,28 +54,15 @@ export interface PlainRemotePage {
   readonly watched: readonly string[];
 }
 
-/**
- * Reads a page of side B as the remote sent it, and stages its plain records.
- *
- * @param answer The remote's answer, JSON in UTF-8.
- * @param watch Ids to look for.
- */
-export async function stagePlainRemote(
-  database: Database,
-  run: Run,
-  rules: PairRules,
-  projection: Projection,
-  answer: Uint8Array,
-  watch: readonly string[],
-): Promise<PlainRemotePage> {
+/** The statement of {@linkcode stagePlainRemote}, the same for every page. */
+export function plainRemoteSql(rules: PairRules, projection: Projection): string {
   const sql = plainSql(rules, "remote", "r.value", projection.locate);
   const { id, oddKey, rows: path } = projection;
   const rowsPath = `${literal(`{${path.map((key) => JSON.stringify(key)).join(",")}}`)}::text[]`;
   const isOdd = oddKey === null
     ? "false"
     : `coalesce(jsonb_typeof(r.value -> ${literal(oddKey)}), 'null') <> 'null'`;
-  const rows = await database.query<PlainRemotePage & { held: boolean }>(
-    `with fence as materialized (${FENCE}),
+  return `with fence as materialized (${FENCE}),
      answer as materialized (select convert_from($3::bytea, 'UTF8')::jsonb as body),
      read as materialized (
        select r.value as row, r.value ->> ${literal(id.key)} as id,
@@ -92,7 +79,25 @@ export async function stagePlainRemote(
        (select count(*)::integer from read where plain) as staged,
        (select body #- ${rowsPath} from answer) as envelope,
        (select coalesce(jsonb_agg(row), '[]') from read where not plain) as rows,
-       (select coalesce(jsonb_agg(distinct id), '[]') from read where id = any ($4::text[])) as watched`,
+       (select coalesce(jsonb_agg(distinct id), '[]') from read where id = any ($4::text[])) as watched`;
+}
+
+/**
+ * Reads a page of side B as the remote sent it, and stages its plain records.
+ *
+ * @param sql From {@linkcode plainRemoteSql}.
+ * @param answer The remote's answer, JSON in UTF-8.
+ * @param watch Ids to look for.
+ */
+export async function stagePlainRemote(
+  database: Database,
+  run: Run,
+  sql: string,
+  answer: Uint8Array,
+  watch: readonly string[],
+): Promise<PlainRemotePage> {
+  const rows = await database.query<PlainRemotePage & { held: boolean }>(
+    sql,
     [run.id, run.fencing, answer, watch],
   );
   return held(rows, run);
@@ -106,18 +111,17 @@ export interface PlainLocalPage {
   readonly rest: readonly LocalRecord[];
 }
 
-/** Reads the records of side A after `afterId`, and stages the plain ones. */
-export async function stagePlainLocal(
-  database: Database,
-  run: Run,
-  rules: PairRules,
-  table: LocalTable,
-  afterId: string | null,
-  limit: number,
-): Promise<PlainLocalPage> {
+/** The statements of {@linkcode stagePlainLocal}, the same for every page. */
+export interface PlainLocalSql {
+  readonly first: string;
+  readonly next: string;
+}
+
+/** Builds the statements that read side A from `table`. */
+export function plainLocalSql(rules: PairRules, table: LocalTable): PlainLocalSql {
   const sql = plainSql(rules, "local", "r.doc", (path) => ({ keys: [path] }));
-  const after = afterId === null ? "" : "where r.id > $4::uuid";
-  const rows = await database.query<PlainLocalPage & { held: boolean }>(
+  // Two texts, because "is null or greater" keeps the planner from the index.
+  const from = (after: string) =>
     `with fence as materialized (${FENCE}),
      page as materialized (
        select r.id::text as id, r.doc from (${table.select}) r ${after} order by r.id limit $3
@@ -133,7 +137,24 @@ export async function stagePlainLocal(
        (select max(id) from read) as last,
        (select coalesce(jsonb_agg(
           jsonb_build_object('id', id, 'token', ${token("doc")}, 'doc', doc)), '[]')
-        from read where not plain) as rest`,
+        from read where not plain) as rest`;
+  return { first: from(""), next: from("where r.id > $4::uuid") };
+}
+
+/**
+ * Reads the records of side A after `afterId`, and stages the plain ones.
+ *
+ * @param sql From {@linkcode plainLocalSql}.
+ */
+export async function stagePlainLocal(
+  database: Database,
+  run: Run,
+  sql: PlainLocalSql,
+  afterId: string | null,
+  limit: number,
+): Promise<PlainLocalPage> {
+  const rows = await database.query<PlainLocalPage & { held: boolean }>(
+    afterId === null ? sql.first : sql.next,
     afterId === null ? [run.id, run.fencing, limit] : [run.id, run.fencing, limit, afterId],
   );
   return held(rows, run);
