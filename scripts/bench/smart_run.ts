@@ -27,10 +27,14 @@ export interface Person {
 /** People linked, each with an address of their own. */
 export async function readPeople({ database }: SyncedWorld): Promise<Person[]> {
   return await database.query<Person>(
-    `select c.id::text as id, c.email from public.clients c
+    `select c.id::text as id, c.email
+     from (
+       select id, email, count(*) over (partition by lower(btrim(email))) as sharers
+       from public.clients
+     ) c
      join public.integration_crosswalk cw on cw.a_id = c.id and cw.link_state = 'linked'
      join public.shadow_snapshots s on s.crosswalk_id = cw.id and s.a = s.b
-     where (select count(*) from public.clients o where lower(btrim(o.email)) = lower(btrim(c.email))) = 1
+     where c.sharers = 1
      order by cw.id`,
   );
 }

@@ -108,9 +108,8 @@ async function checkShadows(world: World): Promise<void> {
     const sides = [["a", shadow.aId, shadow.a], ["b", shadow.bId, shadow.b]] as const;
     for (const [side, id, record] of sides) {
       for (const [slot, value] of slotsOf(world.rules, record)) {
-        if (slot.includes("/") || slot.startsWith("partner")) continue;
-        const stood = world.versions.history(side, id, slot);
-        if (stood.some((version) => sameJson(version.value, value))) continue;
+        const stood = world.versions.confirm(side, id, slot, value);
+        if (stood || slot.includes("/") || slot.startsWith("partner")) continue;
         world.violate("shadows hold what stood on their side", `${world.name(side, id)}.${slot}`);
       }
     }

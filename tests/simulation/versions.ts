@@ -35,21 +35,36 @@ export function otherSide(side: Side): Side {
   return side === "a" ? "b" : "a";
 }
 
+/** What was seen, directly or not, by who made a version, the version among it. */
+function ancestorsOf(version: Version, same: boolean): Version[] {
+  const found = new Set<Version>();
+  const left = [version];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    if (found.has(next)) continue;
+    found.add(next);
+    left.push(...next.seen, ...same ? next.same : []);
+  }
+  return [...found];
+}
+
 /**
  * Whether `older` was seen, directly or not, by who made `newer`.
  *
  * @param same Whether an equal value of the other side counts as seen.
  */
 export function isAncestor(older: Version, newer: Version, same: boolean): boolean {
-  const looked = new Set<Version>();
-  const left = [newer];
-  for (let next = left.pop(); next !== undefined; next = left.pop()) {
-    if (next === older) return true;
-    if (looked.has(next)) continue;
-    looked.add(next);
-    left.push(...next.seen, ...same ? next.same : []);
-  }
-  return false;
+  return ancestorsOf(newer, same).some((version) =>
+    version === older ||
+    // A text is made up once only, so who saw it elsewhere has seen it.
+    same && typeof version.value === "string" && version.value === older.value
+  );
+}
+
+/** Whether a value that stood there was given up for another before, and came back. */
+export function isBack(old: Version, now: Version): boolean {
+  return ancestorsOf(old, false).some((version) =>
+    version !== old && sameJson(version.value, old.value) && isAncestor(version, now, true)
+  ) && !isAncestor(now, old, false);
 }
 
 /** The slots of a record: a value and a consent are one each, a set is one a name. */
@@ -85,6 +100,7 @@ export class Versions {
   /** By side, record and slot, oldest first: what stood there, the sync's copies among them. */
   readonly #history = new Map<string, Version[]>();
   readonly #operators: Version[] = [];
+  readonly #confirmed = new Set<string>();
 
   #key(side: Side, record: string, slot: string): string {
     return `${side}:${record}:${slot}`;
@@ -93,6 +109,17 @@ export class Versions {
   /** What stood in a slot, oldest first. */
   history(side: Side, record: string, slot: string): readonly Version[] {
     return this.#history.get(this.#key(side, record, slot)) ?? [];
+  }
+
+  /** The sync has written down that a value stood on a side. */
+  confirm(side: Side, record: string, slot: string, value: Json): boolean {
+    const stood = this.history(side, record, slot).filter((each) => sameJson(each.value, value));
+    for (const { id } of stood) this.#confirmed.add(`${side}:${record}:${id}`);
+    return stood.length > 0;
+  }
+
+  isConfirmed(side: Side, record: string, { id }: Version): boolean {
+    return this.#confirmed.has(`${side}:${record}:${id}`);
   }
 
   current(side: Side, record: string, slot: string): Version | undefined {
