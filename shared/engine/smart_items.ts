@@ -4,8 +4,6 @@
  *
  * @module
  */
-import { canonicalKey, UnreadableValueError } from "../merge/canonical.ts";
-import type { Json } from "../merge/json.ts";
 import type { PairRules } from "../merge/pair.ts";
 import { commitPageRest } from "../store/enumeration_store.ts";
 import { type KeyedTable, matchFreeByKey, reuniteOrphans } from "../store/match_store.ts";
@@ -20,7 +18,7 @@ import {
 } from "../store/subject_store.ts";
 import type { WorkItem } from "../store/work_store.ts";
 import type { Slice } from "./slice.ts";
-import { changedRecords, isLinked, keyOf, type RemoteView } from "./smart_remote.ts";
+import { changedRecords, isLinked, keyIn, keyOf, type RemoteView } from "./smart_remote.ts";
 import { stageText } from "./stage_text.ts";
 
 /** What a run over named records works with. */
@@ -151,15 +149,6 @@ export async function smartItems(
   };
 }
 
-function keyIn(value: Json | undefined, { keyCompare }: PairRules): string {
-  try {
-    return canonicalKey(value, keyCompare);
-  } catch (error) {
-    if (error instanceof UnreadableValueError) return "";
-    throw error;
-  }
-}
-
 async function stageFree(
   { slice, run, keyed }: SmartStep,
   free: readonly (Subject & { readonly aId: string })[],
@@ -174,7 +163,8 @@ async function stageFree(
   for (const id of alone) {
     keys.add(byId.get(id) ?? keyIn(view.records.get(id)?.doc[connector.spec.key.path], rules));
   }
-  keys.delete("");
+  // As above: somebody has it who could not be read.
+  for (const key of ["", ...view.unreadableKeys]) keys.delete(key);
   const lost = free.flatMap(({ aId, bId }) => bId !== null && relinking.has(bId) ? [aId] : []);
   await stageFreeRecords(pool, run, keyed, records, [...keys], lost);
 }

@@ -7,6 +7,7 @@
 import type { RemoteRecord } from "../connectors/connector.ts";
 import { UnreadableRecordsError } from "../connectors/unreadable_records_error.ts";
 import { canonicalKey, canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
+import type { Json } from "../merge/json.ts";
 import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
 import { sameJson } from "../merge/same_json.ts";
 import type { Subject } from "../store/subject_store.ts";
@@ -111,7 +112,33 @@ export async function readRemote(
       byKey.set(key, some.map(({ id }) => id));
     }
   }
+  const { key } = slice.deps.pair.remote.connector.spec;
+  for (const record of all.values()) {
+    if (!isReadable(record, rules)) unreadableKeys.add(keyIn(record.doc[key.path], rules));
+  }
+  unreadableKeys.delete("");
   return { records: all, gone, unreadable, unreadableKeys, byKey };
+}
+
+/** A key in the form records are matched by; empty where there is none to match by. */
+export function keyIn(value: Json | undefined, { keyCompare }: PairRules): string {
+  try {
+    return canonicalKey(value, keyCompare);
+  } catch (error) {
+    if (error instanceof UnreadableValueError) return "";
+    throw error;
+  }
+}
+
+/** Whether every mapped value of a record is of its field's type. */
+function isReadable({ doc }: RemoteRecord, rules: PairRules): boolean {
+  try {
+    canonicalRecord(doc, "remote", rules);
+    return true;
+  } catch (error) {
+    if (error instanceof UnreadableValueError) return false;
+    throw error;
+  }
 }
 
 /** Whether a record of side A is gone, and what becomes of its partner takes a complete run. */

@@ -23,9 +23,9 @@ function winner(rule: ValueRule, conflict: ConflictReason): Source {
   return from === "manual" ? { conflict } : { from, rule: `wins_${from}` };
 }
 
-/** Whether both sides held something when they were linked, something else each, and nobody has settled it. */
-function neverAgreed(base: FieldBase, a: Json, b: Json): boolean {
-  return !base.settled && !sameJson(base.a, base.b) && ![base.a, base.b, a, b].includes(null);
+/** Whether a value that would give way to an edit of the other side was never agreed on, so that nobody there could see it. */
+function neverAgreed(base: FieldBase, given: Json): boolean {
+  return !base.settled && !sameJson(base.a, base.b) && given !== null;
 }
 
 function source(rule: ValueRule, base: FieldBase | null, a: Json, b: Json): Source {
@@ -34,7 +34,7 @@ function source(rule: ValueRule, base: FieldBase | null, a: Json, b: Json): Sour
     const inB = !sameJson(b, base.b);
     if (inA && inB) return winner(rule, "both_changed");
     const edited: Source = inA || inB ? { from: inA ? "local" : "remote", rule: "edit" } : null;
-    if (edited !== null && !neverAgreed(base, a, b)) return edited;
+    if (edited !== null && !neverAgreed(base, inA ? b : a)) return edited;
     // Whoever edited one side could not see that the other's value was in question.
     if (edited !== null) return rule.wins === "manual" ? winner(rule, "first_link") : edited;
     if (base.settled) return null;

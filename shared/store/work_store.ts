@@ -209,7 +209,12 @@ export async function loadRecords(
              and not exists (
                select 1 from public.sync_stage gone
                where gone.run_id = $1 and gone.epoch = $2 and gone.side = 'b'
-                 and gone.record_id = other.b_id and gone.state = 'absent')) end,
+                 and gone.record_id = other.b_id and gone.state = 'absent'))
+           -- Was new when it was planned. Made and given up since, it is not to be made again.
+           or w.kind in ('new_local', 'new_remote') and exists (
+             select 1 from public.integration_crosswalk dead
+             where dead.pair = $3 and dead.link_state not in ('linked', 'keep_apart')
+               and (dead.a_id = w."aId" or dead.b_id = w."bId")) end,
        'state', coalesce(sb.state, sa.state),
        'bToken', case when sb.state = 'unreadable' then 'unreadable'
          else coalesce(nullif(sb.token, ''), s.b_token, '') end,

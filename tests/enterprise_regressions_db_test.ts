@@ -1,0 +1,66 @@
+/** What the simulation found, each in the fewest steps that show it. */
+import { assertEquals } from "@std/assert";
+import { address, changedConfig, equalPeople, twoWayWorld } from "./lib/two_way_world.ts";
+
+const TO_LOCAL = { direction: "mailerlite-to-supabase" };
+const TO_REMOTE = { direction: "supabase-to-mailerlite" };
+
+Deno.test("a run that goes on does not make again who was made and deleted since it was planned", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(2), {
+    config: changedConfig({ onLocalDelete: "mark", onRemoteMissing: "mark" }),
+  });
+  await world.addClient(3);
+  world.addSubscriber(4);
+  assertEquals((await world.sync({ maxRecords: 1 })).done, false);
+  await world.sync(TO_REMOTE);
+  await world.sync(TO_LOCAL);
+  const [made] = await world.clientsWithAddress(4);
+  world.removeSubscriber(3);
+  await world.pool.query(`delete from public.clients where id = $1`, [made?.id]);
+  await world.sync(TO_REMOTE);
+  await world.sync(TO_LOCAL);
+  assertEquals((await world.links()).map(({ link_state }) => link_state).sort(), [
+    "a_missing",
+    "b_missing",
+    "linked",
+    "linked",
+  ]);
+  await world.syncAll();
+  assertEquals(world.subscriber(3), undefined);
+  assertEquals(await world.clientsWithAddress(4), []);
+});
+
+Deno.test("a value on which the sides never agreed does not give way to a blank or to who could not see it", async () => {
+  const config = changedConfig({
+    fields: {
+      city: { local: "city", remote: "fields.city", wins: "manual", mayBlank: true },
+      phone: { local: "phone", remote: "fields.phone", wins: "manual", mayBlank: true },
+      company: { local: "company", remote: "fields.company", wins: "manual" },
+    },
+  });
+  await using world = await twoWayWorld(import.meta.url, [{
+    client: { city: "Rome", phone: "+1", company: "Acme" },
+    subscriber: { fields: { city: "Oslo", phone: "+2", company: null } },
+  }], { config });
+  await world.editClient(1, { city: null });
+  world.editSubscriber(1, { fields: { phone: null, company: "Other" } });
+  await world.sync();
+  const client = await world.client(1);
+  assertEquals([client?.phone, client?.company], ["+1", "Acme"]);
+  assertEquals(world.subscriber(1)?.fields["city"], "Oslo");
+  assertEquals((await world.conflicts()).map(({ field, reason }) => [field, reason]).sort(), [
+    ["city", "first_link"],
+    ["company", "first_link"],
+    ["phone", "first_link"],
+  ]);
+});
+
+Deno.test("smart-sync does not write over a subscriber it cannot read, whose address a new client has", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(1));
+  world.addSubscriber(2, { fields: { city: "Oslo\u0000" } });
+  await world.addClient(2, { first_name: "Stranger" });
+  await world.smart({ emails: [address(2)] });
+  await world.smart({});
+  assertEquals(world.subscriber(2)?.fields["name"], "Ann");
+  assertEquals((await world.links()).length, 1);
+});
