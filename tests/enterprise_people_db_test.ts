@@ -135,6 +135,25 @@ Deno.test("a client with the address that a linked subscriber still has waits un
   assertEquals((await world.links()).length, 3);
 });
 
+for (
+  const [form, email] of [
+    ["a space of another script", "\u00a0J\u00f6rg@Example.com\u3000"],
+    ["letters in parts", "jo\u0308rg@example.com"],
+  ] as const
+) {
+  Deno.test(`a subscriber whose address a linked client has got since, written with ${form}, is not made a second client`, async () => {
+    await using world = await twoWayWorld(import.meta.url, equalPeople(2));
+    await world.sync();
+    await world.editClient(1, { email });
+    world.simulator.seed({ subscribers: [{ email: "j\u00f6rg@example.com" }] });
+    await world.sync();
+    assertEquals(await clientCount(world), 2);
+    assertEquals((await world.findings()).map(({ kind, a_ids }) => [kind, a_ids]), [
+      ["key_taken", []],
+    ]);
+  });
+}
+
 Deno.test("nobody is created at the remote who has not allowed it, or has no address", async () => {
   const client = (values: Record<string, unknown>): PersonSpec => ({
     client: values,

@@ -21,12 +21,12 @@ import {
   analyzeStage,
   type KeyedTable,
   matchFreeByKey,
-  planWork,
   reuniteOrphans,
   stageAbsences,
   stageChangedLocal,
   stageLocalAbsences,
 } from "../store/match_store.ts";
+import { planWork } from "../store/plan_work.ts";
 import type { Run } from "../store/run.ts";
 import { clearRun, isEmpty, moveRun, noteGuard, startOver } from "../store/run_store.ts";
 import { rememberSchema } from "../store/schema_store.ts";

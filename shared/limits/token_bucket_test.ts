@@ -71,14 +71,31 @@ Deno.test("take() asks for larger blocks while they are used up, and for smaller
   const shared = new Shared({ budget: 1_000, block: 10 });
   const bucket = shared.worker();
   await shared.clock.run((async () => {
-    for (let i = 0; i < 35; i++) (await bucket.take("remote")).settle(null);
+    for (let i = 0; i < 34; i++) (await bucket.take("remote")).settle(null);
     assertEquals(shared.wants, [1, 2, 4, 8, 10, 10]);
-    // 10 of the last block are used; 2 of the next, until it is over.
+    // The last of that block, then one of the next, until it is over.
+    (await bucket.take("remote")).settle(null);
     (await bucket.take("remote")).settle(null);
     await shared.clock.sleep(8_000);
     (await bucket.take("remote")).settle(null);
   })());
   assertEquals(shared.wants.slice(-1), [1]);
+});
+
+Deno.test("take() asks for the next block while the last token of one is in use, and never for a single request", async () => {
+  const shared = new Shared({ budget: 1_000, block: 10 });
+  const bucket = shared.worker();
+  await shared.clock.run((async () => {
+    const first = await bucket.take("remote");
+    assertEquals(shared.wants, [1]);
+    first.settle(null);
+    await take(bucket, 2);
+    await shared.clock.sleep(1);
+    assertEquals(shared.wants, [1, 2, 4]);
+    await bucket.release();
+  })());
+  // What was asked for ahead and not needed is given back.
+  assertEquals(shared.wants.slice(-1), [0]);
 });
 
 Deno.test("take() does not use a block after its life", async () => {

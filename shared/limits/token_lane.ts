@@ -62,6 +62,8 @@ export class TokenLane {
   #size = 1;
   #wake = () => {};
   #exchanging: Promise<void> = Promise.resolve();
+  /** The next grant, asked for before anybody waits for it. */
+  #ahead: Promise<void> | null = null;
 
   constructor(
     bucket: string,
@@ -122,6 +124,7 @@ export class TokenLane {
     this.#running = true;
     try {
       while (this.#waiting.length > 0) {
+        if (this.#ahead !== null) await this.#ahead;
         const now = this.#deps.now();
         const dueAt = this.#stale ? now : this.#grant?.dueAt() ?? this.#askAgainAt;
         this.#turnAway(now, dueAt);
@@ -178,7 +181,18 @@ export class TokenLane {
     if (waiter === undefined) return false;
     grant.send();
     waiter.resolve(this.#permit(grant, now));
+    this.#askAhead(grant);
     return true;
+  }
+
+  /** Asks for the next grant while the last token is in use, where the ones before were all needed. */
+  #askAhead(grant: TokenGrant): void {
+    if (grant.dueAt() !== undefined || this.#size === 1) return;
+    // Without an answer, whoever comes next asks again, and hears what is wrong.
+    const forget = () => {
+      this.#ahead = null;
+    };
+    this.#ahead = this.#exchange(true).then(forget, forget);
   }
 
   #permit(grant: TokenGrant, sentAt: number): Permit {

@@ -177,20 +177,28 @@ export async function commitBatch(
          set a = excluded.a, b = excluded.b, settled = excluded.settled, a_token = excluded.a_token,
            b_token = excluded.b_token, version = excluded.version, taken_at = excluded.taken_at
          where s.version = excluded.version - 1
-       returning crosswalk_id
+       returning crosswalk_id, version
+     ),
+     relinked as (
+       select distinct c."crosswalkId" as id
+       from jsonb_to_recordset($4::jsonb) as c ("crosswalkId" bigint)
+     ),
+     -- Whoever compares with it at this moment must not vouch for a link that has changed.
+     raised as (
+       update public.shadow_snapshots s set version = s.version + 1
+       from fence, relinked
+       where s.crosswalk_id = relinked.id
+         and not exists (select 1 from shadow w where w.crosswalk_id = relinked.id)
+       returning s.crosswalk_id, s.version
      ),
      printed as (
-       insert into public.shadow_fingerprints as f (crosswalk_id, print)
-       select w.crosswalk_id, w."bSeen" from shadowed join shadow w using (crosswalk_id)
-       where w."bSeen" is not null
-       on conflict (crosswalk_id) do update set print = excluded.print
-     ),
-     forgotten as (
-       delete from public.shadow_fingerprints f
-       where f.crosswalk_id = any (array(
-         select w.crosswalk_id from shadow w where w."bSeen" is null
-         union
-         select c."crosswalkId" from jsonb_to_recordset($4::jsonb) as c ("crosswalkId" bigint)))
+       insert into public.shadow_fingerprints as f (crosswalk_id, version, print)
+       select x.crosswalk_id, x.version, case when relinked.id is null then w."bSeen" end
+       from (select * from shadowed union all select * from raised) x
+       left join shadow w using (crosswalk_id)
+       left join relinked on relinked.id = x.crosswalk_id
+       on conflict (crosswalk_id) do update
+         set version = excluded.version, print = excluded.print, a_print = null
      ),
      conflict as (
        select c.field, c.base, c.a, c.b, c.reason, coalesce(c."crosswalkId", linked.id) as crosswalk_id,

@@ -55,14 +55,14 @@ isOneToOne: false
                   ]
                 },"shadow_fingerprints": {
                   Row: {
-                    "crosswalk_id": number,"print": string
+                    "a_print": number | null,"crosswalk_id": number,"print": string | null,"version": number
                   }
                   ComputedFields: never
                   Insert: {
-                    "crosswalk_id": number,"print": string
+                    "a_print"?: number | null,"crosswalk_id": number,"print"?: string | null,"version"?: number
                   }
                   Update: {
-                    "crosswalk_id"?: number,"print"?: string
+                    "a_print"?: number | null,"crosswalk_id"?: number,"print"?: string | null,"version"?: number
                   }
                   Relationships: [
                     {

@@ -158,16 +158,18 @@ export async function commitPageRest(
      ),
      known as materialized (
        select distinct on (given.id collate "C") given.*, ${STATE_OF_LINK} as state,
-         cw.crosswalk_id, cw.b_token
+         cw.crosswalk_id, s.b_token, s.version
        from fence cross join given
        left join lateral (
-         select link.link_state, link.id as crosswalk_id,
-           (select s.b_token from public.shadow_snapshots s
-            where s.crosswalk_id = link.id limit 1) as b_token
+         select link.link_state, link.id as crosswalk_id
          from public.integration_crosswalk link
          where link.pair = fence.pair and link.link_state <> 'keep_apart' and ${link}
          limit 1
        ) cw on true
+       left join lateral (
+         select s.b_token, s.version from public.shadow_snapshots s
+         where s.crosswalk_id = cw.crosswalk_id limit 1
+       ) s on true
        order by given.id collate "C"
      ),
      staged as (
@@ -184,12 +186,14 @@ export async function commitPageRest(
      ),
      -- In another form than it was seen in last, but the same record.
      recognised as (
-       insert into public.shadow_fingerprints as f (crosswalk_id, print)
-       select known.crosswalk_id, known.seen
+       insert into public.shadow_fingerprints as f (crosswalk_id, version, print)
+       select known.crosswalk_id, known.version, known.seen
        from fence, known
        where $5 = 'b' and known.state = 'pair' and known.readable and known.seen is not null
          and known.b_token = known.token
-       on conflict (crosswalk_id) do update set print = excluded.print
+       on conflict (crosswalk_id) do update set version = excluded.version, print = excluded.print,
+         a_print = case when f.version = excluded.version then f.a_print end
+       where f.version <= excluded.version
      )
      update public.sync_runs as r
      set cursor = r.cursor || $6::jsonb, phase = $7,

@@ -153,3 +153,39 @@ Deno.test("LocalTable tells where its paths stand and what they reach through", 
   );
   assertEquals([table.source, table.id, table.deferred], [`"shop"."Group"`, "Id", false]);
 });
+
+Deno.test("LocalTable gives records prints that differ wherever their documents do", async () => {
+  await using db = await open();
+  await db.pool.query(`
+    create extension if not exists citext;
+    create domain shop.word as text;
+    create table shop.kinds (
+      id uuid primary key default gen_random_uuid(), t text, c citext, w shop.word, f char(4), n numeric,
+      i bigint, b boolean, d date, z timestamptz, x double precision, j json, k jsonb, l text[], y bytea
+    );
+    insert into shop.kinds default values;
+    insert into shop.kinds (t, c, w, f, n, i, b, d, z, x, j, k, l, y) values
+      ('a', 'a', 'a', 'a', 1, 1, true, '2026-01-01', '2026-01-01 00:00Z', 1, '{"a":1}', '{"a":1}', '{a}', 'a');
+    insert into shop.kinds (t) values (''), ('A'), ('a '), ('1');
+    insert into shop.kinds (c) values (''), ('A'), ('a');
+    insert into shop.kinds (w) values ('A'), ('a');
+    insert into shop.kinds (f) values ('A'), ('a');
+    insert into shop.kinds (n) values (1), (1.5), ('NaN');
+    insert into shop.kinds (i) values (0), (1), (4294967296), (-1);
+    insert into shop.kinds (b) values (true), (false);
+    insert into shop.kinds (d) values ('2026-01-01'), ('infinity');
+    insert into shop.kinds (z) values ('2026-01-01 00:00Z'), ('2026-01-01 00:00:00.000001Z'), ('1999-12-31 23:59:59.999999Z');
+    insert into shop.kinds (x) values (1), (1.0000000000000002);
+    insert into shop.kinds (j) values ('1'), ('{"a":1}'), ('{"a":2}');
+    insert into shop.kinds (k) values ('""'), ('1'), ('{"a":1}'), ('{"a":2}'), ('[]');
+    insert into shop.kinds (l) values ('{}'), ('{a}'), ('{A}'), ('{a,null}');
+    insert into shop.kinds (y) values (''), ('a'), ('A');`);
+  const paths = ["t", "c", "w", "f", "n", "i", "b", "d", "z", "x", "j", "k", "l", "y"];
+  const table = await openTable(db.pool, paths, { schema: "shop", table: "kinds", id: "id" });
+  const rows = await db.pool.query<{ docs: number; prints: number; n: number }>(
+    `select count(*)::integer as n, count(distinct doc)::integer as docs,
+       count(distinct print)::integer as prints from (${table.select}) r`,
+  );
+  const [{ n = 0, docs = 0, prints = 0 } = {}] = rows;
+  assertEquals([n, docs, prints], [44, 44, 44]);
+});

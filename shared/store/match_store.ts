@@ -5,8 +5,9 @@
  * @module
  */
 import type { Database } from "./database.ts";
-import { committed, FENCE } from "./fence.ts";
+import { FENCE } from "./fence.ts";
 import { identifier } from "./identifier.ts";
+import { canonicalKey } from "./key_sql.ts";
 import type { LocalTable, LocalTableName } from "./local_table.ts";
 import { literal } from "./plain_sql.ts";
 import type { Run } from "./run.ts";
@@ -19,9 +20,7 @@ export interface KeyedTable extends LocalTableName {
 }
 
 function keyOf(table: KeyedTable): string {
-  // What canonicalisation does to nearly every key. A linked record whose key is
-  // written in a rarer way is missed here, and its shadow's key is compared too.
-  return `lower(btrim(t.${identifier(table.keyColumn)}::text))`;
+  return canonicalKey(`t.${identifier(table.keyColumn)}`);
 }
 
 function tableOf(table: KeyedTable): string {
@@ -52,21 +51,34 @@ export async function stageAbsences(
   await database.query(
     `with fence as materialized (${FENCE}),
      seen as materialized (
-       select distinct u.id collate "C" as id
+       select u.id collate "C" as id
        from fence
        join public.sync_seen n on n.run_id = fence.id and n.epoch = fence.epoch
        cross join unnest(n.ids) u (id)
      ),
-     link as materialized (
-       select fence.id as run_id, fence.epoch, cw.id, cw.a_id, cw.b_id,
-         t.${identifier(table.id)} is not null as has_a, seen.id is not null as has_b,
-         ${keyOf(table)} as a_key, s.b_token, s.b, s.b ->> ${literal(keyField)} as b_key
+     -- Narrow first: nearly every link has both its sides.
+     lost as materialized (
+       select cw.id, cw.a_id, cw.b_id, t.id is not null as has_a, seen.id is not null as has_b
        from fence
        join public.integration_crosswalk cw on cw.pair = fence.pair and cw.link_state = 'linked'
-       left join ${tableOf(table)} t on t.${identifier(table.id)} = cw.a_id
+       left join (select t.${identifier(table.id)} as id from ${
+      tableOf(table)
+    } t) t on t.id = cw.a_id
        left join seen on seen.id = cw.b_id
-       left join public.shadow_snapshots s on s.crosswalk_id = cw.id
-       where t.${identifier(table.id)} is null or seen.id is null
+       where t.id is null or seen.id is null
+     ),
+     -- A record may be in a list twice, where it moved while the pages were read.
+     link as materialized (
+       select distinct on (lost.id) fence.id as run_id, fence.epoch, lost.*,
+         ${keyOf(table)} as a_key, s.b_token, s.b, s.b ->> ${literal(keyField)} as b_key
+       from fence cross join lost
+       left join lateral (
+         select t.* from ${tableOf(table)} t where t.${identifier(table.id)} = lost.a_id limit 1
+       ) t on true
+       left join lateral (
+         select s.b_token, s.b from public.shadow_snapshots s where s.crosswalk_id = lost.id limit 1
+       ) s on true
+       order by lost.id
      )
      insert into public.sync_stage (run_id, epoch, side, record_id, natural_key, doc, token, state)
      select run_id, epoch, 'b', b_id, '', 'null'::jsonb, '', 'absent' from link where not has_b
@@ -158,37 +170,46 @@ export async function matchFreeByKey(
          min(record_id) filter (where side = 'a') as a_id, min(record_id) filter (where side = 'b') as b_id
        from free where natural_key <> '' group by natural_key
      ),
-     taken_a as materialized (
-       select x.natural_key, count(distinct x.a_id) as n
-       from (
-         select k.natural_key, cw.a_id
-         from fence
-         join public.integration_crosswalk cw on cw.pair = fence.pair and cw.link_state = 'linked'
-         join ${tableOf(table)} t on t.${identifier(table.id)} = cw.a_id
-         join keys k on k.natural_key = ${keyOf(table)} collate "C"
-         union all
-         select k.natural_key, cw.a_id
-         from fence
-         join public.integration_crosswalk cw on cw.pair = fence.pair and cw.link_state = 'linked'
-         join public.shadow_snapshots s on s.crosswalk_id = cw.id
-         join ${tableOf(table)} t on t.${identifier(table.id)} = cw.a_id
-         join keys k on k.natural_key = (s.a ->> ${literal(keyField)}) collate "C"
-         where s.a_token = '' or ${keyOf(table)} is not distinct from s.a ->> ${literal(keyField)}
-       ) x
-       where not exists (
-         select 1 from free where free.side = 'a' and free.record_id = x.a_id::text)
-       group by 1
+     held_a as materialized (
+       select t.${identifier(table.id)} as id, k.natural_key
+       from ${tableOf(table)} t join keys k on k.natural_key = ${keyOf(table)} collate "C"
      ),
-     taken_b as materialized (
-       select k.natural_key, count(*) as n
+     taken_a as materialized (
+       select h.natural_key, count(*) as n
        from fence
        join public.integration_crosswalk cw on cw.pair = fence.pair and cw.link_state = 'linked'
-       left join public.shadow_snapshots s on s.crosswalk_id = cw.id
-       left join public.sync_stage sb on sb.run_id = fence.id and sb.epoch = fence.epoch
-         and sb.side = 'b' and sb.record_id = cw.b_id
-       join keys k on k.natural_key = (case when sb.state = 'pair' then sb.natural_key
-         else s.b ->> ${literal(keyField)} end) collate "C"
-       where coalesce(sb.state, '') not in ('orphan', 'absent', 'matched')
+       join held_a h on h.id = cw.a_id
+       left join free on free.side = 'a' and free.record_id = h.id::text
+       where free.record_id is null
+       group by 1
+     ),
+     -- The key of a record that is as its shadow says stands in its shadow alone.
+     held_b as materialized (
+       select s.crosswalk_id, k.natural_key
+       from public.shadow_snapshots s
+       join keys k on k.natural_key = (s.b ->> ${literal(keyField)}) collate "C"
+     ),
+     taken_b as materialized (
+       select x.natural_key, count(*) as n
+       from (
+         select h.natural_key
+         from fence
+         join held_b h on true
+         join public.integration_crosswalk cw
+           on cw.id = h.crosswalk_id and cw.pair = fence.pair and cw.link_state = 'linked'
+         left join public.sync_stage sb on sb.run_id = fence.id and sb.epoch = fence.epoch
+           and sb.side = 'b' and sb.record_id = cw.b_id
+           and sb.state in ('pair', 'orphan', 'absent', 'matched')
+         where sb.record_id is null
+         union all
+         select k.natural_key
+         from fence
+         join public.sync_stage sb
+           on sb.run_id = fence.id and sb.epoch = fence.epoch and sb.side = 'b' and sb.state = 'pair'
+         join keys k on k.natural_key = sb.natural_key
+         join public.integration_crosswalk cw
+           on cw.pair = fence.pair and cw.link_state = 'linked' and cw.b_id = sb.record_id
+       ) x
        group by 1
      ),
      verdict as materialized (
@@ -270,120 +291,36 @@ export async function stageChangedLocal(
     `with fence as materialized (
        select r.id, r.epoch, r.pair from public.sync_runs r
        where r.id = $1 and r.fencing = $2 and r.status = 'running'
+     ),
+     differing as materialized (
+       select cw.id, cw.a_id, a.print, ${token("a.doc")} as token
+       from fence
+       join public.integration_crosswalk cw on cw.pair = fence.pair and cw.link_state = 'linked'
+       join (${table.select}) a on a.id = cw.a_id
+       left join public.shadow_fingerprints f on f.crosswalk_id = cw.id
+       where f.a_print is distinct from a.print
+     ),
+     compared as materialized (
+       select d.id, d.a_id, d.print, d.token, s.version,
+         coalesce(s.a_token = d.token and s.agreed, false) as same
+       from differing d
+       left join lateral (
+         select s.a_token, s.agreed, s.version from public.shadow_snapshots s
+         where s.crosswalk_id = d.id limit 1
+       ) s on true
+     ),
+     recognised as (
+       insert into public.shadow_fingerprints as f (crosswalk_id, version, a_print)
+       select c.id, c.version, c.print from compared c where c.same
+       on conflict (crosswalk_id) do update set version = excluded.version, a_print = excluded.a_print,
+         print = case when f.version = excluded.version then f.print end
+       where f.version <= excluded.version
      )
      insert into public.sync_stage (run_id, epoch, side, record_id, natural_key, doc, token, state)
-     select fence.id, fence.epoch, 'a', cw.a_id::text, '', 'null', a.token, 'pair'
-     from fence
-     join public.integration_crosswalk cw on cw.pair = fence.pair and cw.link_state = 'linked'
-     join (select r.id, ${token("r.doc")} as token from (${table.select}) r) a on a.id = cw.a_id
-     left join public.shadow_snapshots s on s.crosswalk_id = cw.id
-     where s.a_token is distinct from a.token or not s.agreed
+     select fence.id, fence.epoch, 'a', c.a_id::text, '', 'null', c.token, 'pair'
+     from fence, compared c
+     where not c.same
      on conflict (run_id, epoch, side, record_id) do nothing`,
     [run.id, run.fencing],
   );
-}
-
-/** How much there is to walk over, and how much of it to look at. */
-export interface WorkPlanned {
-  readonly pauseRequested: boolean;
-  /** Records of the walk: links, matches, and records without a partner. */
-  readonly total: number;
-  /** Of them, those to be looked at. */
-  readonly work: number;
-  /** Of them, links and matches: what limits are a share of. */
-  readonly linked: number;
-}
-
-/**
- * Lays down the order of all records and picks those to be looked at: links of
- * which a side changed since the last agreement, or on which there is none; and
- * whatever has no living link.
- *
- * @param cursor What changes in the run's cursor.
- */
-export async function planWork(
-  database: Database,
-  run: Run,
-  table: KeyedTable,
-  cursor: { readonly [name: string]: string },
-  phase: string,
-): Promise<WorkPlanned> {
-  const rows = await database.query<WorkPlanned>(
-    `with fence as materialized (${FENCE}),
-     cleared as (
-       delete from public.sync_work w using fence
-       where w.run_id = fence.id and w.epoch <> fence.epoch
-     ),
-     -- What may have healed by itself looks like any other record that is in sync.
-     noted as (
-       select c.record_key from fence
-       join public.sync_conflicts c on c.pair = fence.pair
-       where c.status = 'open' or c.status = 'resolved' and c.applied_at is null
-       union
-       select f.record_key from fence join public.sync_failures f on f.pair = fence.pair
-     ),
-     walk as (
-       select 1 as part, cw.id as n, null::text collate "C" as k, cw.id as crosswalk_id, cw.a_id, cw.b_id,
-         case
-           -- Somebody with this key is there, and it is not known who.
-           when sa.state = 'duplicate_key' or sb.state = 'duplicate_key' then 'held'
-           when sb.state = 'orphan' then 'absent_local'
-           when sb.state = 'absent' then case when t.id is null then 'absent_local' else 'absent_remote' end
-           when sb.record_id is not null or sa.record_id is not null
-             or noted.record_key is not null then 'pair'
-         end as kind
-       from fence
-       join public.integration_crosswalk cw on cw.pair = fence.pair and cw.link_state = 'linked'
-       left join (select t.${identifier(table.id)} as id from ${
-      tableOf(table)
-    } t) t on t.id = cw.a_id
-       left join public.sync_stage sb on sb.run_id = fence.id and sb.epoch = fence.epoch
-         and sb.side = 'b' and sb.record_id = cw.b_id
-       left join public.sync_stage sa on sa.run_id = fence.id and sa.epoch = fence.epoch
-         and sa.side = 'a' and sa.record_id = cw.a_id::text
-       left join noted on noted.record_key = 'cw:' || cw.id
-       where sa.state is distinct from 'matched' and sb.state is distinct from 'matched'
-       union all
-       select 2, 0, s.record_id, null, s.partner_id::uuid, s.record_id,
-         case s.state when 'matched' then 'match' when 'free' then 'new_remote' else 'held' end
-       from fence
-       join public.sync_stage s on s.run_id = fence.id and s.epoch = fence.epoch and s.side = 'b'
-       left join public.integration_crosswalk living
-         on living.pair = fence.pair and living.b_id = s.record_id and living.link_state = 'linked'
-       where s.state = 'matched' or s.state not in ('pair', 'absent') and living.id is null
-       union all
-       select 3, 0, s.record_id, null, s.record_id::uuid, null,
-         case s.state when 'free' then 'new_local' else 'held' end
-       from fence
-       join public.sync_stage s on s.run_id = fence.id and s.epoch = fence.epoch and s.side = 'a'
-       left join public.integration_crosswalk living
-         on living.pair = fence.pair and living.a_id = s.record_id::uuid and living.link_state = 'linked'
-       where s.state <> 'matched' and living.id is null
-     ),
-     placed as materialized (
-       select walk.*, row_number() over (order by part, n, k) as ordinal from walk
-     ),
-     written as (
-       insert into public.sync_work (run_id, epoch, ordinal, kind, crosswalk_id, a_id, b_id)
-       select fence.id, fence.epoch, p.ordinal, p.kind, p.crosswalk_id, p.a_id, p.b_id
-       from fence, placed p where p.kind is not null
-       on conflict (run_id, epoch, ordinal) do nothing
-       returning 1
-     ),
-     counts as (
-       select (select count(*) from placed)::integer as total,
-         (select count(*) from written)::integer as work,
-         (select count(*) from placed where part = 1 or kind = 'match')::integer as linked
-     )
-     update public.sync_runs as r
-     set cursor = r.cursor || $3::jsonb || jsonb_build_object(
-         'total', c.total, 'work', c.work, 'linked', c.linked, 'at', 0, 'planned', 0),
-       phase = $4, total_batches = c.total, current_batch = 0,
-       heartbeat_at = now(), last_updated_at = now()
-     from fence, counts c
-     where r.id = fence.id
-     returning r.pause_requested as "pauseRequested", c.total, c.work, c.linked`,
-    [run.id, run.fencing, JSON.stringify(cursor), phase],
-  );
-  return committed(rows, run);
 }

@@ -131,12 +131,16 @@ export async function snapshotBatch(
          set a = excluded.a, b = excluded.b, a_token = excluded.a_token, b_token = excluded.b_token,
            version = excluded.version, taken_at = excluded.taken_at
          where s.version = excluded.version - 1
-       returning s.version
+       returning s.crosswalk_id, s.version
      ),
      -- Of the record as it was before: found again, it would pass for the new one.
      forgotten as (
-       delete from public.shadow_fingerprints f using joined
-       where f.crosswalk_id = joined.id and joined.class = 'refresh' and joined.b <> joined.base_b
+       insert into public.shadow_fingerprints as f (crosswalk_id, version)
+       select crosswalk_id, version from written where version > 1
+       on conflict (crosswalk_id) do update set version = excluded.version, a_print = null,
+         print = case when (
+           select joined.b = joined.base_b from joined where joined.id = f.crosswalk_id
+         ) then f.print end
      ),
      found as (
        insert into public.sync_findings (run_id, kind, a_ids, b_ids, fields)

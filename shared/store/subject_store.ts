@@ -8,6 +8,7 @@ import type { CanonicalRecord } from "../merge/pair.ts";
 import type { Database } from "./database.ts";
 import { committed, FENCE } from "./fence.ts";
 import { identifier } from "./identifier.ts";
+import { indexedKey } from "./key_sql.ts";
 import type { LocalTable } from "./local_table.ts";
 import type { KeyedTable } from "./match_store.ts";
 import type { Run } from "./run.ts";
@@ -46,13 +47,8 @@ function tableOf(table: KeyedTable): string {
   return `${identifier(table.schema)}.${identifier(table.table)}`;
 }
 
-// What JavaScript's trim() removes (ECMAScript, WhiteSpace and LineTerminator).
-const SPACES = String.raw`E' \t\n\x0B\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006` +
-  String.raw`\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff'`;
-
-// Nearly what canonicalisation does, and exactly as an index has it; see the migrations.
 function keyOf(table: KeyedTable): string {
-  return `lower(btrim(t.${identifier(table.keyColumn)}::text, ${SPACES}))`;
+  return indexedKey(`t.${identifier(table.keyColumn)}`);
 }
 
 /** Finds what was named: one row each, or one a record of side A where several share a key. */

@@ -1,0 +1,140 @@
+import type { Database } from "./database.ts";
+import { committed, FENCE } from "./fence.ts";
+import { identifier } from "./identifier.ts";
+import type { LocalTableName } from "./local_table.ts";
+import type { Run } from "./run.ts";
+
+/** How much there is to walk over, and how much of it to look at. */
+export interface WorkPlanned {
+  readonly pauseRequested: boolean;
+  /** Records of the walk: links, matches, and records without a partner. */
+  readonly total: number;
+  /** Of them, those that something may be done about. */
+  readonly work: number;
+  /** Of them, links and matches: what limits are a share of. */
+  readonly linked: number;
+}
+
+/**
+ * Lays down the order of all records and picks those to be looked at: links of
+ * which a side changed since the last agreement, or on which there is none; and
+ * whatever has no living link.
+ *
+ * @param cursor What changes in the run's cursor.
+ */
+export async function planWork(
+  database: Database,
+  run: Run,
+  table: LocalTableName,
+  cursor: { readonly [name: string]: string },
+  phase: string,
+): Promise<WorkPlanned> {
+  const source = `${identifier(table.schema)}.${identifier(table.table)}`;
+  const rows = await database.query<WorkPlanned>(
+    `with fence as materialized (${FENCE}),
+     cleared as (
+       delete from public.sync_work w using fence
+       where w.run_id = fence.id and w.epoch <> fence.epoch
+     ),
+     -- What may have healed by itself looks like any other record that is in sync.
+     noted as (
+       select c.record_key from fence
+       join public.sync_conflicts c on c.pair = fence.pair
+       where c.status = 'open' or c.status = 'resolved' and c.applied_at is null
+       union
+       select f.record_key from fence join public.sync_failures f on f.pair = fence.pair
+     ),
+     -- One look-up a record, which the limit makes sure of: they are few next to the links.
+     staged as materialized (
+       select s.side, s.record_id, s.partner_id, s.state, living.id as link_id
+       from fence
+       join public.sync_stage s on s.run_id = fence.id and s.epoch = fence.epoch
+       left join lateral (
+         select cw.id from public.integration_crosswalk cw
+         where cw.pair = fence.pair and cw.b_id = case when s.side = 'b' then s.record_id end
+           and cw.link_state = 'linked' and cw.link_state <> 'keep_apart'
+         limit 1
+       ) by_b on true
+       left join lateral (
+         select cw.id from public.integration_crosswalk cw
+         where cw.pair = fence.pair
+           and cw.a_id = case when s.side = 'a' then s.record_id::uuid end
+           and cw.link_state = 'linked' and cw.link_state <> 'keep_apart'
+         limit 1
+       ) by_a on true
+       cross join lateral (select coalesce(by_a.id, by_b.id) as id) living
+     ),
+     touched as materialized (
+       select x.id, max(x.a_state) as a_state, max(x.b_state) as b_state
+       from (
+         select link_id as id, case when side = 'a' then state end as a_state,
+           case when side = 'b' then state end as b_state
+         from staged where link_id is not null
+         union all
+         select substring(noted.record_key from 4)::bigint, null, null
+         from noted where noted.record_key like 'cw:%'
+       ) x
+       group by x.id
+     ),
+     links as materialized (
+       select cw.id, cw.a_id, cw.b_id, row_number() over (order by cw.id) as ordinal
+       from fence
+       join public.integration_crosswalk cw on cw.pair = fence.pair and cw.link_state = 'linked'
+       left join touched t on t.id = cw.id and 'matched' in (t.a_state, t.b_state)
+       where t.id is null
+     ),
+     unlinked as (
+       select case side when 'b' then 2 else 3 end as part, record_id as k,
+         case side when 'b' then partner_id::uuid else record_id::uuid end as a_id,
+         case side when 'b' then record_id end as b_id,
+         case state when 'matched' then 'match'
+           when 'free' then case side when 'b' then 'new_remote' else 'new_local' end
+           else 'held' end as kind
+       from staged
+       where case side
+         when 'b' then state = 'matched' or state not in ('pair', 'absent') and link_id is null
+         else state <> 'matched' and link_id is null end
+     ),
+     placed as materialized (
+       select links.ordinal, links.id as crosswalk_id, links.a_id, links.b_id,
+         case
+           -- Somebody with this key is there, and it is not known who.
+           when 'duplicate_key' in (t.a_state, t.b_state) then 'held'
+           when t.b_state = 'orphan' then 'absent_local'
+           when t.b_state = 'absent' then
+             case when (select r.${identifier(table.id)} from ${source} r
+               where r.${identifier(table.id)} = links.a_id) is null
+             then 'absent_local' else 'absent_remote' end
+           else 'pair'
+         end as kind
+       from links join touched t using (id)
+       union all
+       select (select count(*) from links) + row_number() over (order by part, k), null, a_id, b_id, kind
+       from unlinked
+     ),
+     written as (
+       insert into public.sync_work (run_id, epoch, ordinal, kind, crosswalk_id, a_id, b_id)
+       select fence.id, fence.epoch, p.ordinal, p.kind, p.crosswalk_id, p.a_id, p.b_id
+       from fence, placed p
+       on conflict (run_id, epoch, ordinal) do nothing
+       returning kind
+     ),
+     counts as (
+       select ((select count(*) from links)
+           + (select count(*) from placed where crosswalk_id is null))::integer as total,
+         (select count(*) from written where kind <> 'held')::integer as work,
+         ((select count(*) from links)
+           + (select count(*) from placed where kind = 'match'))::integer as linked
+     )
+     update public.sync_runs as r
+     set cursor = r.cursor || $3::jsonb || jsonb_build_object(
+         'total', c.total, 'work', c.work, 'linked', c.linked, 'at', 0, 'planned', 0),
+       phase = $4, total_batches = c.total, current_batch = 0,
+       heartbeat_at = now(), last_updated_at = now()
+     from fence, counts c
+     where r.id = fence.id
+     returning r.pause_requested as "pauseRequested", c.total, c.work, c.linked`,
+    [run.id, run.fencing, JSON.stringify(cursor), phase],
+  );
+  return committed(rows, run);
+}
