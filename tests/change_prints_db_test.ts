@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { commitPageRest } from "../shared/store/enumeration_store.ts";
 import { stageChangedLocal } from "../shared/store/match_store.ts";
+import type { Database } from "../shared/store/database.ts";
 import { LocalTable } from "../shared/store/local_table.ts";
 import type { Run } from "../shared/store/run.ts";
 import { openLocalTable } from "../shared/engine/open_sides.ts";
@@ -42,6 +43,22 @@ async function staged(world: TwoWayWorld, run: Run): Promise<string[]> {
   return rows.map(({ record_id }) => record_id);
 }
 
+/** Waits until a backend keeps as many others waiting, directly or not. In a transaction, the view of them stands still. */
+async function untilBlocked(database: Database, pid: number, others: number): Promise<void> {
+  for (let waiting = 0; waiting < others;) {
+    const [row] = await database.query<{ waiting: number }>(
+      `with recursive held (pid) as (
+         select $1::integer
+         union
+         select a.pid from pg_stat_activity a join held on held.pid = any (pg_blocking_pids(a.pid))
+       )
+       select count(*)::integer - 1 as waiting from held`,
+      [pid],
+    );
+    waiting = row?.waiting ?? 0;
+  }
+}
+
 /** Raises the shadow of a client's record as the commit of a batch does, and waits with the commit. */
 async function whileShadowChanges(
   world: TwoWayWorld,
@@ -65,14 +82,7 @@ async function whileShadowChanges(
     );
     pending = meanwhile();
     // Until the other one has read the shadow and stands before the row.
-    for (let blocked = false; !blocked;) {
-      const [row] = await database.query<{ blocked: boolean }>(
-        `select exists (select 1 from pg_stat_activity a
-           where $1 = any (pg_blocking_pids(a.pid))) as blocked`,
-        [rows[0]?.pid],
-      );
-      blocked = row?.blocked === true;
-    }
+    await untilBlocked(world.pool, rows[0]?.pid ?? 0, 1);
   });
   await pending;
 }
@@ -150,4 +160,44 @@ Deno.test("4: who compares side B with a shadow that is written at this moment d
   assertEquals(await staged(world, run), []);
   assertEquals((await printOf(world, 1))?.print, null);
   assertEquals((await printOf(world, 2))?.print, `seen ${records[1]?.id}`);
+});
+
+Deno.test("who compares side A and who compares side B never wait for each other", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(2));
+  // So that the ids of side B and those of the links run against each other.
+  await world.pool.query(`update public.integration_crosswalk set b_id = 'x' || b_id`);
+  await world.pool.query(
+    `update public.integration_crosswalk cw set b_id = 'b' || (
+       select count(*) from public.integration_crosswalk o where o.id > cw.id)`,
+  );
+  const records = await world.pool.query<{ link: number; id: string; b: unknown }>(
+    `select cw.id::float8 as link, cw.b_id as id, s.b from public.integration_crosswalk cw
+     join public.shadow_snapshots s on s.crosswalk_id = cw.id order by cw.id`,
+  );
+  const run = await startedRun(world);
+  const table = await openLocalTable(world.pool, requirePair(world.config));
+  const ends: Promise<unknown>[] = [];
+  await world.pool.transaction(async (database) => {
+    const [row] = await database.query<{ pid: number }>(
+      `insert into public.shadow_fingerprints as f (crosswalk_id) values ($1)
+       on conflict (crosswalk_id) do update set print = null returning pg_backend_pid() as pid`,
+      [records[0]?.link],
+    );
+    const page = records.map(({ id, b }) => [id, "", b, null, `seen ${id}`]);
+    ends.push(
+      stageChangedLocal(world.pool, run, table),
+      commitPageRest(world.pool, run, {
+        side: "b",
+        records: JSON.stringify(page),
+        unreadable: [],
+        requests: 0,
+        seen: 2,
+        cursor: {},
+        phase: "Test",
+      }),
+    );
+    await untilBlocked(world.pool, row?.pid ?? 0, 2);
+  });
+  await Promise.all(ends);
+  assertEquals((await printOf(world, 1))?.version, (await printOf(world, 2))?.version);
 });

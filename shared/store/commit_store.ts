@@ -173,6 +173,7 @@ export async function commitBatch(
        select w.crosswalk_id, w.a, w.b, w.settled, w."aToken",
          jsonb_hash_extended(w.b, 0)::text, w.version + 1, now()
        from fence, shadow w where w.crosswalk_id is not null
+       order by w.crosswalk_id
        on conflict (crosswalk_id) do update
          set a = excluded.a, b = excluded.b, settled = excluded.settled, a_token = excluded.a_token,
            b_token = excluded.b_token, version = excluded.version, taken_at = excluded.taken_at
@@ -197,6 +198,8 @@ export async function commitBatch(
        from (select * from shadowed union all select * from raised) x
        left join shadow w using (crosswalk_id)
        left join relinked on relinked.id = x.crosswalk_id
+       -- As everybody does, so that two never wait for each other.
+       order by x.crosswalk_id
        on conflict (crosswalk_id) do update
          set version = excluded.version, print = excluded.print, a_print = null
      ),

@@ -191,6 +191,7 @@ export async function commitPageRest(
        from fence, known
        where $5 = 'b' and known.state = 'pair' and known.readable and known.seen is not null
          and known.b_token = known.token
+       order by known.crosswalk_id
        on conflict (crosswalk_id) do update set version = excluded.version, print = excluded.print,
          a_print = case when f.version = excluded.version then f.a_print end
        where f.version <= excluded.version

@@ -127,6 +127,7 @@ export async function snapshotBatch(
        insert into public.shadow_snapshots as s (crosswalk_id, a, b, a_token, b_token, version, taken_at)
        select id, a, b, a_token, b_token, coalesce(version, 0) + 1, now()
        from joined where class in ('create', 'refresh')
+       order by id
        on conflict (crosswalk_id) do update
          set a = excluded.a, b = excluded.b, a_token = excluded.a_token, b_token = excluded.b_token,
            version = excluded.version, taken_at = excluded.taken_at
@@ -137,6 +138,7 @@ export async function snapshotBatch(
      forgotten as (
        insert into public.shadow_fingerprints as f (crosswalk_id, version)
        select crosswalk_id, version from written where version > 1
+       order by crosswalk_id
        on conflict (crosswalk_id) do update set version = excluded.version, a_print = null,
          print = case when (
            select joined.b = joined.base_b from joined where joined.id = f.crosswalk_id
