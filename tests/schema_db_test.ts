@@ -178,7 +178,7 @@ const ONE_ROW_EACH = `
   insert into public.sync_queue (pair, side, record_id, reason) values ('p', 'a', '1', 'r');
   insert into public.sync_intents (pair, operation, payload, fencing) values ('p', 'update', '{}', 1);
   insert into public.shadow_fingerprints (crosswalk_id, print)
-    select id, 'f' from public.integration_crosswalk;
+    select id, 1 from public.integration_crosswalk;
   insert into public.sync_seen (run_id, epoch, page, ids) values (md5('run')::uuid, 1, 0, '{1}');
   insert into public.sync_work (run_id, epoch, ordinal, kind) values (md5('run')::uuid, 1, 1, 'pair');
   insert into public.sync_failures (pair, record_key, code, a_token, b_token)

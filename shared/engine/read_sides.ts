@@ -3,10 +3,19 @@ import { RemoteError } from "../connectors/remote_error.ts";
 import { type Fingerprint, fingerprintOf } from "../merge/fingerprint.ts";
 import type { Json } from "../merge/json.ts";
 import { countLinked } from "../store/backfill_store.ts";
-import { commitPageRest, comparePage, stageFreeLocal } from "../store/enumeration_store.ts";
+import { type Print, printText } from "../merge/print.ts";
+import {
+  commitPageRest,
+  commitUnchangedPage,
+  type ListedIds,
+  type PageCommitted,
+  readPrints,
+  stageFreeLocal,
+} from "../store/enumeration_store.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import type { Run } from "../store/run.ts";
 import { freeBytes } from "./free_bytes.ts";
+import { PrintSet } from "./print_set.ts";
 import { RemoteEmptyError } from "./remote_empty_error.ts";
 import type { Slice } from "./slice.ts";
 import { count, readAhead, sideCursor } from "./stage_sides.ts";
@@ -15,23 +24,30 @@ import type { StopReason } from "./stop_reason.ts";
 
 const LOCAL_PAGE_RECORDS = 1000;
 
+/** Fingerprints read in one answer: half a megabyte. */
+const PRINTS_AT_ONCE = 65_536;
+
+/** Fingerprints held at most, in 32 MB; records beyond them are compared with their shadows. */
+const MAX_PRINTS = 2_000_000;
+
 interface Step {
   readonly slice: Slice;
   readonly run: Run;
   readonly seen: { a: number; b: number };
 }
 
-/** A page of side B, taken apart as far as comparing it takes. */
+/** A page of side B, of which only what has to be looked at is still there. */
 interface ReadPage {
   /** Where it starts. */
   readonly cursor: string;
-  readonly number: number;
-  /** The records that can be compared, and of each its id and its fingerprint. */
-  readonly rows: readonly Json[];
-  readonly ids: readonly string[];
-  readonly prints: readonly string[];
-  /** Rows that have to be looked at in any case. */
-  readonly odd: readonly Json[];
+  /** The ids of all its records that can be told. */
+  readonly listed: ListedIds;
+  /** Records with another fingerprint than they were last seen with, or with none. */
+  readonly differing: readonly Json[];
+  /** Their fingerprints, by id. */
+  readonly prints: ReadonlyMap<string, Print>;
+  /** Records of the page. */
+  readonly seen: number;
   readonly rest: Omit<RawPageRest, "rows">;
   readonly next: string | null;
 }
@@ -71,9 +87,21 @@ function takeRows(body: Json, [first, ...keys]: readonly string[]): Json[] {
   return inner;
 }
 
+/** What a page is taken apart with. */
+interface Reader {
+  readonly connector: Connector;
+  readonly print: Fingerprint;
+  readonly known: PrintSet;
+  readonly form: RegExp;
+}
+
+/**
+ * Lets go of every record that is as it was last seen, at once: held until the
+ * database had answered, a page of them outlived the young generation of the heap,
+ * which a long list made grow.
+ */
 function takeApart(
-  connector: Connector,
-  print: Fingerprint,
+  { connector, print, known, form }: Reader,
   cursor: string,
   raw: RawPage,
   number: number,
@@ -81,78 +109,91 @@ function takeApart(
   const { projection } = connector.spec;
   const envelope = parse(raw.answer);
   freeBytes(raw.answer);
-  const form = new RegExp(projection.id.pattern);
-  const rows: Json[] = [];
   const ids: string[] = [];
-  const prints: string[] = [];
-  const odd: Json[] = [];
-  for (const row of takeRows(envelope, projection.rows)) {
+  const differing: Json[] = [];
+  const prints = new Map<string, Print>();
+  const rows = takeRows(envelope, projection.rows);
+  for (const row of rows) {
     const id = isObject(row) ? row[projection.id.key] : undefined;
     const isOdd = isObject(row) && projection.oddKey !== null &&
       (row[projection.oddKey] ?? null) !== null;
-    if (typeof id !== "string" || !form.test(id) || isOdd) odd.push(row);
-    else {
-      rows.push(row);
-      ids.push(id);
-      prints.push(print(row) ?? "");
+    if (typeof id !== "string" || !form.test(id) || isOdd) {
+      differing.push(row);
+      continue;
     }
+    ids.push(id);
+    const seen = print(row);
+    if (seen !== null && known.has(seen)) continue;
+    differing.push(row);
+    if (seen !== null) prints.set(id, seen);
   }
   const watched = raw.watch.filter((id) => ids.includes(id));
   const rest = { envelope, watched };
   return {
     cursor,
-    number,
-    rows,
-    ids,
+    listed: { number, ids },
+    differing,
     prints,
-    odd,
+    seen: rows.length,
     rest,
     next: connector.readRest(cursor, { ...rest, rows: [] }).next,
   };
 }
 
 /** Decodes the rows that differ, and stages what is not as its shadow says. */
-async function commitRows(
+async function commitDiffering(
   step: Step,
   page: ReadPage,
-  { rows, requests, print, cursor }: {
-    readonly rows: readonly Json[];
-    readonly requests: number;
-    readonly print: Fingerprint;
-    readonly cursor: { readonly [name: string]: Json };
-  },
-): Promise<void> {
+  requests: number,
+  cursor: { readonly [name: string]: Json },
+): Promise<PageCommitted> {
   const { slice, run } = step;
   const { pool, pair, log } = slice.deps;
   const { connector } = pair.remote;
+  const rows = page.differing;
   const { records, unreadable } = connector.readRest(page.cursor, { ...page.rest, rows });
   for (const { reason } of unreadable) {
     log("warn", "unreadable_record", { runId: run.id, side: "b", reason });
   }
-  const { key } = connector.spec.projection.id;
-  const seen = new Map(rows.flatMap((row) => isObject(row) ? [[row[key], print(row)]] : []));
+  const seen = (id: string) => {
+    const print = page.prints.get(id);
+    return print === undefined ? null : printText(print);
+  };
   const left = stageText(
-    records.map((record) => ({ ...record, seen: seen.get(record.id) ?? null })),
+    records.map((record) => ({ ...record, seen: seen(record.id) })),
     "remote",
     pair.rules,
   );
-  slice.committed(
-    await commitPageRest(pool, run, {
-      side: "b",
-      records: left.text,
-      unreadable: [
-        ...left.unreadable.map(({ id }) => id),
-        ...unreadable.flatMap(({ id }) => id === null ? [] : [id]),
-      ],
-      requests,
-      seen: page.ids.length + page.odd.length,
-      cursor: {
-        ...cursor,
-        ...(unreadable.some(({ id }) => id === null) ? { nameless: true } : {}),
-      },
-      phase: phaseOf(step),
-    }),
-  );
+  return await commitPageRest(pool, run, {
+    side: "b",
+    listed: page.listed,
+    records: left.text,
+    unreadable: [
+      ...left.unreadable.map(({ id }) => id),
+      ...unreadable.flatMap(({ id }) => id === null ? [] : [id]),
+    ],
+    requests,
+    seen: page.seen,
+    cursor: {
+      ...cursor,
+      ...(unreadable.some(({ id }) => id === null) ? { nameless: true } : {}),
+    },
+    phase: phaseOf(step),
+  });
+}
+
+/** The fingerprints side B was last seen with, as they are when reading starts. */
+async function knownPrints({ slice }: Step): Promise<PrintSet> {
+  const chunks: Uint8Array[] = [];
+  let after = 0;
+  for (let read = 0; read < MAX_PRINTS;) {
+    const { prints, count, last } = await readPrints(slice.deps.pool, after, PRINTS_AT_ONCE);
+    chunks.push(prints);
+    if (count < PRINTS_AT_ONCE) break;
+    after = last;
+    read += count;
+  }
+  return new PrintSet(chunks);
 }
 
 async function readRemote(step: Step, schema: RemoteSchema | null): Promise<StopReason | null> {
@@ -162,7 +203,12 @@ async function readRemote(step: Step, schema: RemoteSchema | null): Promise<Stop
   const { next, done } = sideCursor(run, "b");
   const start = next ?? schema?.start ?? null;
   if (done || start === null) return null;
-  const print = fingerprintOf(pair.rules, connector.spec.projection);
+  const { projection } = connector.spec;
+  const known = knownPrints(step);
+  // It is waited for with the first page, and may fail before that.
+  known.catch(() => {});
+  const print = fingerprintOf(pair.rules, projection);
+  const form = new RegExp(projection.id.pattern);
   const { page: first = 0 } = run.cursor;
   let number = typeof first === "number" ? first : 0;
   let raw: RawPage | null = null;
@@ -171,34 +217,31 @@ async function readRemote(step: Step, schema: RemoteSchema | null): Promise<Stop
     const cursor = from ?? start ?? "";
     const ahead = slice.stopReason() === null;
     raw = await connector.fetchPage(slice.remote, cursor, { previous: raw, ahead });
-    return takeApart(connector, print, cursor, raw, number++);
+    const reader: Reader = { connector, print, known: await known, form };
+    return takeApart(reader, cursor, raw, number++);
   }
 
   async function commit(page: ReadPage): Promise<void> {
-    seen.b += page.ids.length + page.odd.length;
+    seen.b += page.seen;
     if (page.next === null && seen.b === 0) {
       const linked = await countLinked(pool, pair.name);
       if (linked > 0) throw new RemoteEmptyError(linked);
     }
     const cursor = {
       b: { next: page.next, done: page.next === null },
-      page: page.number + 1,
+      page: page.listed.number + 1,
     };
-    const more = page.odd.length > 0;
     const requests = slice.takeRequests();
-    const { differing, pauseRequested } = await comparePage(pool, run, {
-      number: page.number,
-      ids: page.ids,
-      prints: page.prints,
-      more,
-      requests,
-      seen: page.ids.length,
-      cursor,
-      phase: phaseOf(step),
-    });
-    if (pauseRequested !== null) return slice.committed({ pauseRequested });
-    const rows = differing.flatMap((position) => page.rows[position] ?? []);
-    await commitRows(step, page, { rows: [...rows, ...page.odd], requests, print, cursor });
+    slice.committed(
+      page.differing.length > 0
+        ? await commitDiffering(step, page, requests, cursor)
+        : await commitUnchangedPage(pool, run, {
+          ...page.listed,
+          requests,
+          cursor,
+          phase: phaseOf(step),
+        }),
+    );
   }
 
   return await readAhead(slice, start, read, commit, () => raw !== null && raw.ahead !== null);
@@ -224,6 +267,7 @@ async function readFreeLocal(step: Step, table: LocalTable): Promise<StopReason 
     slice.committed(
       await commitPageRest(pool, run, {
         side: "a",
+        listed: null,
         records: page.left.text,
         unreadable: page.left.unreadable.map(({ id }) => id),
         requests: 0,

@@ -1,9 +1,10 @@
 import type { Json } from "./json.ts";
 import type { PairRules } from "./pair.ts";
+import type { Print } from "./print.ts";
 import type { Projection } from "./projection.ts";
 
 /** Tells whether a row of the remote may have changed, from the values a pair maps. */
-export type Fingerprint = (row: Json) => string | null;
+export type Fingerprint = (row: Json) => Print | null;
 
 interface Place {
   readonly keys: readonly string[];
@@ -56,12 +57,12 @@ class Hash {
     this.#halves[1] = two;
   }
 
-  toString(): string {
+  take(): Print {
     let one = this.#halves[0] ?? 0;
     let two = this.#halves[1] ?? 0;
     one = Math.imul(one ^ (one >>> 16), 2246822507) ^ Math.imul(two ^ (two >>> 13), 3266489909);
     two = Math.imul(two ^ (two >>> 16), 2246822507) ^ Math.imul(one ^ (one >>> 13), 3266489909);
-    return (two >>> 0).toString(36) + (one >>> 0).toString(36).padStart(7, "0");
+    return { high: two, low: one };
   }
 }
 
@@ -84,7 +85,7 @@ export function fingerprintOf(rules: PairRules, projection: Projection): Fingerp
   const hash = new Hash();
   return (row) => {
     hash.reset();
-    // With pair and id in it, one look-up of a fingerprint alone finds the record.
+    // With pair and id in it, a fingerprint alone tells the record.
     hash.add(rules.name);
     hash.add(":");
     hash.add(String(at(row, [key])));
@@ -104,6 +105,6 @@ export function fingerprintOf(rules: PairRules, projection: Projection): Fingerp
       else if (typeof value === "object") return null;
       else hash.add(`${typeof value}:${value};`);
     }
-    return hash.toString();
+    return hash.take();
   };
 }

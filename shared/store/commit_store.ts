@@ -164,7 +164,7 @@ export async function commitBatch(
        select coalesce(w."crosswalkId", linked.id) as crosswalk_id, w.a, w.b, w."aToken", w.version, w."bSeen",
          array(select jsonb_array_elements_text(w.settled)) as settled
        from jsonb_to_recordset($5::jsonb) as w ("crosswalkId" bigint, "aId" uuid, "bId" text,
-         a jsonb, b jsonb, settled jsonb, "bSeen" text, "aToken" text, version bigint)
+         a jsonb, b jsonb, settled jsonb, "bSeen" bigint, "aToken" text, version bigint)
        left join linked on w."crosswalkId" is null and linked.a_id = w."aId" and linked.b_id = w."bId"
      ),
      shadowed as (

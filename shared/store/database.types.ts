@@ -55,14 +55,14 @@ isOneToOne: false
                   ]
                 },"shadow_fingerprints": {
                   Row: {
-                    "a_print": number | null,"crosswalk_id": number,"print": string | null,"version": number
+                    "a_print": number | null,"crosswalk_id": number,"print": number | null,"version": number
                   }
                   ComputedFields: never
                   Insert: {
-                    "a_print"?: number | null,"crosswalk_id": number,"print"?: string | null,"version"?: number
+                    "a_print"?: number | null,"crosswalk_id": number,"print"?: number | null,"version"?: number
                   }
                   Update: {
-                    "a_print"?: number | null,"crosswalk_id"?: number,"print"?: string | null,"version"?: number
+                    "a_print"?: number | null,"crosswalk_id"?: number,"print"?: number | null,"version"?: number
                   }
                   Relationships: [
                     {
@@ -249,14 +249,14 @@ isOneToOne: false
                   ]
                 },"sync_stage": {
                   Row: {
-                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"partner_id": string | null,"record_id": string,"run_id": string,"seen": string | null,"side": unknown,"state": string,"token": string
+                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"partner_id": string | null,"record_id": string,"run_id": string,"seen": number | null,"side": unknown,"state": string,"token": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"partner_id"?: string | null,"record_id": string,"run_id": string,"seen"?: string | null,"side": unknown,"state"?: string,"token": string
+                    "doc": NonNullable<Json>,"epoch": number,"natural_key": string,"partner_id"?: string | null,"record_id": string,"run_id": string,"seen"?: number | null,"side": unknown,"state"?: string,"token": string
                   }
                   Update: {
-                    "doc"?: NonNullable<Json>,"epoch"?: number,"natural_key"?: string,"partner_id"?: string | null,"record_id"?: string,"run_id"?: string,"seen"?: string | null,"side"?: unknown,"state"?: string,"token"?: string
+                    "doc"?: NonNullable<Json>,"epoch"?: number,"natural_key"?: string,"partner_id"?: string | null,"record_id"?: string,"run_id"?: string,"seen"?: number | null,"side"?: unknown,"state"?: string,"token"?: string
                   }
                   Relationships: [
                     

@@ -31,30 +31,47 @@ export interface PageCommitted {
   readonly pauseRequested: boolean;
 }
 
-/** A page of side B as it is compared. */
-export interface ComparedPage {
+/** Which ids a page of side B holds. */
+export interface ListedIds {
   /** Number of the page in its enumeration; a page read again replaces itself. */
   readonly number: number;
-  /** Ids of the records, in the page's order. */
+  /** Ids of its records. */
   readonly ids: readonly string[];
-  /** Fingerprints in the same order; empty where there is none. */
-  readonly prints: readonly string[];
-  /** Whether there is more of the page than that, so that the cursor has to wait for it. */
-  readonly more: boolean;
+}
+
+/** A page of side B whose records are all as they were seen last. */
+export interface UnchangedPage extends ListedIds {
   readonly requests: number;
-  /** Records of the page. */
-  readonly seen: number;
   /** What changes in the run's cursor; the rest of it stays. */
   readonly cursor: { readonly [name: string]: Json };
   readonly phase: string;
 }
 
-/** What a comparison came to. */
-export interface PageCompared {
-  /** Positions, from 0, of the records that have to be looked at. */
-  readonly differing: readonly number[];
-  /** Set if the page is done with, and the cursor behind it. */
-  readonly pauseRequested: boolean | null;
+/** Fingerprints of side B: integers of 64 bits, one after the other, the highest byte first. */
+export interface KnownPrints {
+  readonly prints: Uint8Array;
+  readonly count: number;
+  /** Where the next ones start. */
+  readonly last: number;
+}
+
+/** Reads the fingerprints of side B that there are behind a link. */
+export async function readPrints(
+  database: Database,
+  after: number,
+  limit: number,
+): Promise<KnownPrints> {
+  const rows = await database.query<KnownPrints>(
+    `select coalesce(string_agg(int8send(f.print), ''), '') as prints, count(*)::integer as count,
+       coalesce(max(f.crosswalk_id), $1)::float8 as last
+     from (
+       select f.crosswalk_id, f.print from public.shadow_fingerprints f
+       where f.crosswalk_id > $1::bigint and f.print is not null
+       order by f.crosswalk_id limit $2
+     ) f`,
+    [after, limit],
+  );
+  return rows[0] ?? { prints: new Uint8Array(), count: 0, last: after };
 }
 
 function held<Row extends { readonly held: boolean }>(rows: readonly Row[], run: Run): Row {
@@ -66,68 +83,50 @@ function held<Row extends { readonly held: boolean }>(rows: readonly Row[], run:
 // In no id and no fingerprint.
 const SEPARATOR = "\x1f";
 
-/**
- * Notes which ids a page of side B holds, and finds those whose fingerprint is not
- * the one they were last seen with. Where there is none, and no more of the page,
- * the cursor moves behind it in the same statement.
- */
-export async function comparePage(
+function noted(number: string, ids: string): string {
+  return `insert into public.sync_seen (run_id, epoch, page, ids)
+       select fence.id, fence.epoch, ${number}::integer, string_to_array(${ids}, E'\\x1f')
+       from fence where ${number}::integer is not null
+       on conflict (run_id, epoch, page) do update set ids = excluded.ids`;
+}
+
+/** Notes which ids a page of side B holds, and moves the cursor behind it. */
+export async function commitUnchangedPage(
   database: Database,
   run: Run,
-  page: ComparedPage,
-): Promise<PageCompared> {
-  const rows = await database.query<PageCompared & { held: boolean }>(
+  page: UnchangedPage,
+): Promise<PageCommitted> {
+  const rows = await database.query<PageCommitted>(
     `with fence as materialized (${FENCE}),
-     page as materialized (
-       select u.id collate "C" as id, u.print, u.n
-       from unnest(string_to_array($3, E'\\x1f'), string_to_array($4, E'\\x1f'))
-         with ordinality u (id, print, n)
-     ),
-     -- One look-up each, which the limit makes sure of: a join, planned without
-     -- statistics, may read a whole table for every record.
-     differing as materialized (
-       select page.n from page
-       where (select 1 from public.shadow_fingerprints f where f.print = page.print limit 1) is null
-     ),
-     noted as (
-       insert into public.sync_seen (run_id, epoch, page, ids)
-       select fence.id, fence.epoch, $5::integer, array(select page.id from page)
-       from fence
-       on conflict (run_id, epoch, page) do update set ids = excluded.ids
-     ),
-     moved as (
-       update public.sync_runs as r
-       set cursor = r.cursor || $6::jsonb, phase = $7,
-         counters = r.counters || jsonb_build_object(
-           'remoteListed', coalesce((r.counters ->> 'remoteListed')::integer, 0) + $8::integer,
-           'requests', coalesce((r.counters ->> 'requests')::integer, 0) + $9::integer),
-         heartbeat_at = now(), last_updated_at = now()
-       from fence
-       where r.id = fence.id and not $10::boolean and not exists (select 1 from differing)
-       returning r.pause_requested
-     )
-     select exists (select 1 from fence) as held,
-       (select coalesce(jsonb_agg(n - 1 order by n), '[]') from differing) as differing,
-       (select pause_requested from moved) as "pauseRequested"`,
+     noted as (${noted("$3", "$4")})
+     update public.sync_runs as r
+     set cursor = r.cursor || $5::jsonb, phase = $6,
+       counters = r.counters || jsonb_build_object(
+         'remoteListed', coalesce((r.counters ->> 'remoteListed')::integer, 0) + $7::integer,
+         'requests', coalesce((r.counters ->> 'requests')::integer, 0) + $8::integer),
+       heartbeat_at = now(), last_updated_at = now()
+     from fence
+     where r.id = fence.id
+     returning r.pause_requested as "pauseRequested"`,
     [
       run.id,
       run.fencing,
-      page.ids.join(SEPARATOR),
-      page.prints.join(SEPARATOR),
       page.number,
+      page.ids.join(SEPARATOR),
       JSON.stringify(page.cursor),
       page.phase,
-      page.seen,
+      page.ids.length,
       page.requests,
-      page.more,
     ],
   );
-  return held(rows, run);
+  return committed(rows, run);
 }
 
 /** The part of a page that came the long way, and where the enumeration goes on. */
 export interface RestOfPage {
   readonly side: "a" | "b";
+  /** The ids of the whole page, where it is one of an enumeration of side B. */
+  readonly listed: ListedIds | null;
   /** A JSON array of `[id, key, canonical record, token or null, fingerprint or null]`. */
   readonly records: string;
   /** Ids of records that could not be read. */
@@ -149,9 +148,10 @@ export async function commitPageRest(
   const link = page.side === "a" ? "link.a_id = given.id::uuid" : "link.b_id = given.id";
   const rows = await database.query<PageCommitted>(
     `with fence as materialized (${FENCE}),
+     noted as (${noted("$11", "$12")}),
      given as (
        select r ->> 0 as id, r ->> 1 as key, r -> 2 as doc,
-         coalesce(r ->> 3, ${token("r -> 2")}) as token, r ->> 4 as seen, true as readable
+         coalesce(r ->> 3, ${token("r -> 2")}) as token, (r ->> 4)::bigint as seen, true as readable
        from jsonb_array_elements($3::jsonb) r
        union all
        select id, '', 'null'::jsonb, '', null, false from unnest($4::text[]) u (id)
@@ -216,6 +216,8 @@ export async function commitPageRest(
       page.side === "a" ? "localRead" : "remoteListed",
       page.seen,
       page.requests,
+      page.listed?.number ?? null,
+      page.listed?.ids.join(SEPARATOR) ?? "",
     ],
   );
   return committed(rows, run);

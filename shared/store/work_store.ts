@@ -218,7 +218,7 @@ export async function loadRecords(
        'state', coalesce(sb.state, sa.state),
        'bToken', case when sb.state = 'unreadable' then 'unreadable'
          else coalesce(nullif(sb.token, ''), s.b_token, '') end,
-       'bSeen', case when sb.record_id is null or ${outdated} then print.print else sb.seen end,
+       'bSeen', case when sb.record_id is null or ${outdated} then print.print else sb.seen end::text,
        'conflicts', coalesce(conflict.list, '[]'),
        'failure', case when f.record_key is not null then jsonb_build_object(
          'code', f.code, 'runs', f.runs, 'aToken', f.a_token, 'bToken', f.b_token,

@@ -146,9 +146,4 @@ export const EXPECTED_ADVICE: readonly ExpectedAdvice[] = [
     subject: "public.shadow_fingerprints",
     reason: "Hashes of records; only the engine reads it",
   },
-  {
-    rule: "unused_index",
-    subject: "shadow_fingerprints_print_idx",
-    reason: "Every record of a list is looked up by its fingerprint",
-  },
 ];
