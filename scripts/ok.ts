@@ -5,6 +5,7 @@
  * `deno task test` runs them all.
  */
 import { sourceFiles } from "../tests/lib/import_graph.ts";
+import { inLanes } from "./lanes.ts";
 
 const repository = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
@@ -48,10 +49,16 @@ export async function checks(): Promise<Step[]> {
   ];
 }
 
+/** Every test file of the repository, of all three kinds. */
+export async function testFiles(): Promise<string[]> {
+  const files = await sourceFiles(repository, places);
+  return files.filter((path) => path.endsWith("_test.ts")).sort();
+}
+
 async function unitTests(): Promise<Step> {
-  const files = (await sourceFiles(repository, places)).sort();
   // The right to run programs is what a unit test must not need.
-  const args = ["test", "--no-check", "-A", "--deny-run", ...files.filter(isUnitTest)];
+  const flags = ["--no-check", "--parallel", "-A", "--deny-run"];
+  const args = ["test", ...flags, ...(await testFiles()).filter(isUnitTest)];
   return { name: "unit tests", args };
 }
 
@@ -69,10 +76,10 @@ async function markdownFiles(): Promise<string[]> {
   return found.sort();
 }
 
-/** Runs the steps, prints how each went, and resolves to whether all went well. */
+/** Runs the steps side by side, prints how each went, and resolves to whether all went well. */
 export async function runSteps(steps: readonly Step[]): Promise<boolean> {
   const failed: string[] = [];
-  for (const { name, args } of steps) {
+  await inLanes(steps, navigator.hardwareConcurrency, async ({ name, args }) => {
     const start = performance.now();
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [...args],
@@ -82,15 +89,18 @@ export async function runSteps(steps: readonly Step[]): Promise<boolean> {
     }).output();
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     console.log(`${success ? "ok    " : "FAILED"} ${name} (${seconds} s)`);
-    if (success) continue;
+    if (success) return;
     failed.push(name);
     const decoder = new TextDecoder();
     console.log(`${decoder.decode(stdout)}${decoder.decode(stderr)}`.trimEnd());
-  }
+  });
   if (failed.length > 0) console.log(`\nFAILED: ${failed.join(", ")}`);
   return failed.length === 0;
 }
 
 if (import.meta.main) {
-  Deno.exit(await runSteps([...await checks(), await unitTests()]) ? 0 : 1);
+  const checked = await runSteps(await checks());
+  // By itself: it takes all processors.
+  const tested = await runSteps([await unitTests()]);
+  Deno.exit(checked && tested ? 0 : 1);
 }
