@@ -23,25 +23,38 @@ export function isUnitTest(path: string): boolean {
   return path.endsWith("_test.ts") && !/_(db|e2e)_test\.ts$/.test(path);
 }
 
+/** The names of the functions; those whose `deno.json` is the same to the letter stand together. */
+export async function functionsByConfig(): Promise<string[][]> {
+  const names = new Map<string, string[]>();
+  for (const path of (await sourceFiles(repository, ["supabase/functions"])).sort()) {
+    const name = /^supabase\/functions\/([^/]+)\/index\.ts$/.exec(path)?.[1];
+    if (name === undefined) continue;
+    const config = await Deno.readTextFile(`${repository}/supabase/functions/${name}/deno.json`);
+    names.set(config, [...names.get(config) ?? [], name]);
+  }
+  return [...names.values()];
+}
+
+/** What `deno check` is given to check functions of one `deno.json`: together, since they share most of what they import. */
+export function functionCheck(names: readonly string[]): string[] {
+  return [
+    "--no-lock",
+    `--config=supabase/functions/${names[0]}/deno.json`,
+    ...names.map((name) => `supabase/functions/${name}/index.ts`),
+  ];
+}
+
 /** Format, lint, types and the documents' examples: what needs no test. */
 export async function checks(): Promise<Step[]> {
   const files = (await sourceFiles(repository, places)).sort();
   const documents = await markdownFiles();
-  const functions = files.flatMap((path) =>
-    /^supabase\/functions\/([^/]+)\/index\.ts$/.exec(path)?.[1] ?? []
-  );
   return [
     { name: "format", args: ["fmt", "--check"] },
     { name: "lint", args: ["lint"] },
     { name: "types", args: ["check", ...files] },
-    ...functions.map((name) => ({
-      name: `types of ${name} with its own deno.json`,
-      args: [
-        "check",
-        "--no-lock",
-        `--config=supabase/functions/${name}/deno.json`,
-        `supabase/functions/${name}/index.ts`,
-      ],
+    ...(await functionsByConfig()).map((names) => ({
+      name: `types of ${names.join(", ")} with their own deno.json`,
+      args: ["check", ...functionCheck(names)],
     })),
     ...(documents.length === 0
       ? []

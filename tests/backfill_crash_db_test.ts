@@ -13,7 +13,7 @@ import { functionHarness, functionRequest } from "./lib/function_harness.ts";
 import { mayWrite, mortal, outlivesWorker, type Step } from "./lib/mortal.ts";
 
 const people = samplePeople({
-  pairs: 620,
+  pairs: 510,
   sharedAddresses: 3,
   onlyLocal: 4,
   onlyRemote: 5,
@@ -43,7 +43,7 @@ Deno.test("backfill-sync killed at any statement is finished by the next call, w
   });
   assertEquals(await run(undisturbed.runtime, { wait: true }), 200);
   const wanted = await endState(harness.pool);
-  assertEquals(wanted.crosswalk.length, 620);
+  assertEquals(wanted.crosswalk.length, 510);
 
   assert(steps.filter(outlivesWorker).length > 15, `only ${steps.length} steps`);
   for (const [index, step] of steps.entries()) {
