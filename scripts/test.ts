@@ -4,9 +4,10 @@
  * Each test file runs in a process of its own, as many at once as there are processors: side by side in one process they would share its environment variables. What a
  * file prints is shown when it is done. The last line is `N passed, N failed`, for machines.
  */
-import { CLUSTER_SETTINGS, CLUSTER_VARIABLE } from "../tests/lib/cluster.ts";
+import { CLUSTER_SETTINGS, CLUSTER_VARIABLE, throwAwayFolder } from "../tests/lib/cluster.ts";
 import { inLanes } from "./lanes.ts";
 import { checks, isUnitTest, runSteps, testFiles } from "./ok.ts";
+import { cleanUpAfter } from "./stack/child_process.ts";
 import { startPostgres } from "./stack/postgres.ts";
 
 /** Names of the files that take longest. Begun first, so that none of them runs on alone at the end; a file that is not named here only ends the run later. */
@@ -114,9 +115,11 @@ async function main(): Promise<number> {
   }
   const folder = await Deno.makeTempDir({
     prefix: "supabase-sync-run-",
-    ...(Deno.uid() === 0 ? { dir: "/tmp" } : {}),
+    dir: await throwAwayFolder(),
   });
   await Deno.chmod(folder, 0o755);
+  // Memory must not stay taken when this process is killed.
+  await cleanUpAfter(Deno.pid, `${folder}/data/postmaster.pid`, folder);
   try {
     await using server = await startPostgres({ dataFolder: `${folder}/data`, ...CLUSTER_SETTINGS });
     const run = new TestRun(server.url());
