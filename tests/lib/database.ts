@@ -44,11 +44,17 @@ export async function testDatabase(
   const cluster = await testCluster();
   const template = await knownTemplate(cluster, options.projectFolder ?? repository);
   const name = databaseName(testFile);
-  // The other strategy writes every page of the template to the write-ahead log too: several times the work.
-  await administer(
-    cluster,
-    (admin) => admin.query(`create database ${name} template ${template} strategy file_copy`),
-  );
+  // Kept until the database is dropped: a connection costs the server a process.
+  const admin = new pg.Client({ connectionString: cluster.url() });
+  admin.on("error", () => {});
+  await admin.connect();
+  try {
+    // The other strategy writes every page of the template to the write-ahead log too: several times the work.
+    await admin.query(`create database ${name} template ${template} strategy file_copy`);
+  } catch (error) {
+    await admin.end();
+    throw error;
+  }
   const url = cluster.url(name);
   const pool = new pg.Pool({ connectionString: url, max: 5 });
   // Dropping the database ends idle connections, and an error event nobody listens to ends the process.
@@ -65,7 +71,11 @@ export async function testDatabase(
     },
     async [Symbol.asyncDispose]() {
       await pool.end();
-      await administer(cluster, (admin) => admin.query(`drop database ${name} with (force)`));
+      try {
+        await admin.query(`drop database ${name} with (force)`);
+      } finally {
+        await admin.end();
+      }
     },
   };
 }
