@@ -5,6 +5,7 @@
  * `deno task test` runs them all.
  */
 import { sourceFiles } from "../tests/lib/import_graph.ts";
+import { inLanes } from "./lanes.ts";
 
 const repository = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
@@ -22,25 +23,38 @@ export function isUnitTest(path: string): boolean {
   return path.endsWith("_test.ts") && !/_(db|e2e)_test\.ts$/.test(path);
 }
 
+/** The names of the functions; those whose `deno.json` is the same to the letter stand together. */
+export async function functionsByConfig(): Promise<string[][]> {
+  const names = new Map<string, string[]>();
+  for (const path of (await sourceFiles(repository, ["supabase/functions"])).sort()) {
+    const name = /^supabase\/functions\/([^/]+)\/index\.ts$/.exec(path)?.[1];
+    if (name === undefined) continue;
+    const config = await Deno.readTextFile(`${repository}/supabase/functions/${name}/deno.json`);
+    names.set(config, [...names.get(config) ?? [], name]);
+  }
+  return [...names.values()];
+}
+
+/** What `deno check` is given to check functions of one `deno.json`: together, since they share most of what they import. */
+export function functionCheck(names: readonly string[]): string[] {
+  return [
+    "--no-lock",
+    `--config=supabase/functions/${names[0]}/deno.json`,
+    ...names.map((name) => `supabase/functions/${name}/index.ts`),
+  ];
+}
+
 /** Format, lint, types and the documents' examples: what needs no test. */
 export async function checks(): Promise<Step[]> {
   const files = (await sourceFiles(repository, places)).sort();
   const documents = await markdownFiles();
-  const functions = files.flatMap((path) =>
-    /^supabase\/functions\/([^/]+)\/index\.ts$/.exec(path)?.[1] ?? []
-  );
   return [
     { name: "format", args: ["fmt", "--check"] },
     { name: "lint", args: ["lint"] },
     { name: "types", args: ["check", ...files] },
-    ...functions.map((name) => ({
-      name: `types of ${name} with its own deno.json`,
-      args: [
-        "check",
-        "--no-lock",
-        `--config=supabase/functions/${name}/deno.json`,
-        `supabase/functions/${name}/index.ts`,
-      ],
+    ...(await functionsByConfig()).map((names) => ({
+      name: `types of ${names.join(", ")} with their own deno.json`,
+      args: ["check", ...functionCheck(names)],
     })),
     ...(documents.length === 0
       ? []
@@ -48,10 +62,16 @@ export async function checks(): Promise<Step[]> {
   ];
 }
 
+/** Every test file of the repository, of all three kinds. */
+export async function testFiles(): Promise<string[]> {
+  const files = await sourceFiles(repository, places);
+  return files.filter((path) => path.endsWith("_test.ts")).sort();
+}
+
 async function unitTests(): Promise<Step> {
-  const files = (await sourceFiles(repository, places)).sort();
   // The right to run programs is what a unit test must not need.
-  const args = ["test", "--no-check", "-A", "--deny-run", ...files.filter(isUnitTest)];
+  const flags = ["--no-check", "--parallel", "-A", "--deny-run"];
+  const args = ["test", ...flags, ...(await testFiles()).filter(isUnitTest)];
   return { name: "unit tests", args };
 }
 
@@ -69,10 +89,10 @@ async function markdownFiles(): Promise<string[]> {
   return found.sort();
 }
 
-/** Runs the steps, prints how each went, and resolves to whether all went well. */
+/** Runs the steps side by side, prints how each went, and resolves to whether all went well. */
 export async function runSteps(steps: readonly Step[]): Promise<boolean> {
   const failed: string[] = [];
-  for (const { name, args } of steps) {
+  await inLanes(steps, navigator.hardwareConcurrency, async ({ name, args }) => {
     const start = performance.now();
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [...args],
@@ -82,15 +102,18 @@ export async function runSteps(steps: readonly Step[]): Promise<boolean> {
     }).output();
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     console.log(`${success ? "ok    " : "FAILED"} ${name} (${seconds} s)`);
-    if (success) continue;
+    if (success) return;
     failed.push(name);
     const decoder = new TextDecoder();
     console.log(`${decoder.decode(stdout)}${decoder.decode(stderr)}`.trimEnd());
-  }
+  });
   if (failed.length > 0) console.log(`\nFAILED: ${failed.join(", ")}`);
   return failed.length === 0;
 }
 
 if (import.meta.main) {
-  Deno.exit(await runSteps([...await checks(), await unitTests()]) ? 0 : 1);
+  const checked = await runSteps(await checks());
+  // By itself: it takes all processors.
+  const tested = await runSteps([await unitTests()]);
+  Deno.exit(checked && tested ? 0 : 1);
 }

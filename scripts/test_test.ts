@@ -1,5 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { readCounts } from "./test.ts";
+import { testFiles } from "./ok.ts";
+import { inOrder, readCounts } from "./test.ts";
+
+Deno.test("inOrder begins with what takes long and loses no file", async () => {
+  const files = ["a/x_test.ts", "a/x_db_test.ts", "a/x_e2e_test.ts", "a/simulation_db_test.ts"];
+  assertEquals(inOrder(files), [...files].reverse());
+  const all = await testFiles();
+  assertEquals(inOrder(all).sort(), all);
+});
 
 Deno.test("readCounts reads the last summary, with and without colours", () => {
   assertEquals(readCounts("\nok | 3 passed | 0 failed (5ms)\n"), { passed: 3, failed: 0 });

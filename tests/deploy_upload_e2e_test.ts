@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { cacheFunction, startFunction } from "../scripts/stack/function_process.ts";
 import { supabaseExecutable } from "../scripts/stack/supabase_cli.ts";
 import { startFakeManagementApi, type Upload } from "./lib/fake_management_api.ts";
-import { hostedDeno, runHostedDeno } from "./lib/hosted_deno.ts";
+import { hostedDeno } from "./lib/hosted_deno.ts";
 import { importGraph, reachable } from "./lib/import_graph.ts";
 import { PRODUCT } from "./lib/import_rules.ts";
 
@@ -111,14 +111,10 @@ Deno.test("supabase functions deploy uploads what a function imports, and that a
       assert(bytes < MAX_BYTES, `${bytes} bytes`);
     });
 
-    await t.step(`${upload.slug}: type checks and starts from the upload alone`, async () => {
+    // Its types are checked where it stands: the files are the same to the letter.
+    await t.step(`${upload.slug}: starts from the upload alone`, async () => {
       const root = await unpack(upload);
       try {
-        const checked = await runHostedDeno(
-          ["check", "--no-lock", `--config=${folder}/deno.json`, `${folder}/index.ts`],
-          root,
-        );
-        assert(checked.success, checked.text);
         const settings = {
           deno: await hostedDeno(),
           functionsFolder: `${root}/supabase/functions`,

@@ -383,6 +383,8 @@ for (const { what, direction, other } of MEETINGS) {
         async before(step) {
           // Who has a transaction open would be waited for by the other, and this is it waiting.
           if (step.inTransaction) return;
+          // Taking a token reads and writes nothing of either run: met after it is met before it.
+          if (step.what.includes("public.sync_take_tokens(")) return;
           if (++steps === meeting) await other(world);
         },
       });

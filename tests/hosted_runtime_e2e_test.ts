@@ -1,7 +1,7 @@
 /** What runs on the hosted platform also runs under the Deno that the platform is compatible with. */
 import { assert, assertEquals } from "@std/assert";
 import { createClient } from "@supabase/supabase-js";
-import { isUnitTest } from "../scripts/ok.ts";
+import { functionCheck, functionsByConfig, isUnitTest } from "../scripts/ok.ts";
 import { loadClients } from "../scripts/sample/load_clients.ts";
 import { samplePeople } from "../scripts/sample/sample_people.ts";
 import { startStack } from "../scripts/stack/stack.ts";
@@ -31,15 +31,12 @@ Deno.test("the older Deno is the one that is meant", async () => {
 });
 
 Deno.test("every function type checks under the older Deno with its own deno.json", async () => {
-  const names = await functionNames();
-  assert(names.includes("backfill-sync"));
-  for (const name of names) {
-    const folder = `supabase/functions/${name}`;
-    const { success, text } = await runHostedDeno(
-      ["check", "--no-lock", `--config=${folder}/deno.json`, `${folder}/index.ts`],
-      repository,
-    );
-    assert(success, `${name}: ${text}`);
+  const groups = await functionsByConfig();
+  assertEquals(groups.flat().sort(), await functionNames());
+  assert(groups.flat().includes("backfill-sync"));
+  for (const names of groups) {
+    const { success, text } = await runHostedDeno(["check", ...functionCheck(names)], repository);
+    assert(success, `${names.join(", ")}: ${text}`);
   }
 });
 

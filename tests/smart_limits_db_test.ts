@@ -78,12 +78,15 @@ Deno.test("three failures of the remote open the circuit: nobody calls it, and e
 
 Deno.test("after the cool-down one of all callers tries, and its success lets everybody in", async () => {
   const gate = Promise.withResolvers<void>();
+  const tried = Promise.withResolvers<void>();
   let requests = 0;
   let waiting = false;
   await using world = await twoWayWorld(import.meta.url, equalPeople(2), {
     onRequest: async () => {
       requests++;
-      if (waiting) await gate.promise;
+      if (!waiting) return;
+      tried.resolve();
+      await gate.promise;
     },
   });
   await openCircuit(world);
@@ -99,7 +102,7 @@ Deno.test("after the cool-down one of all callers tries, and its success lets ev
       if (answer.code === "circuit_open" && refused.push(answer) === 4) enough.resolve();
     });
   }
-  await enough.promise;
+  await Promise.all([enough.promise, tried.promise]);
   assertEquals(requests, 1);
   assertEquals((await circuit(world))["state"], "half_open");
   gate.resolve();

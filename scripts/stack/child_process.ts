@@ -145,9 +145,23 @@ export async function cleanUpAfter(owner: number, pidFile: string, folder: strin
   }).output();
 }
 
-/** Whether a process with this id is running (it may belong to another user). */
+/**
+ * Whether a process with this id is running (it may belong to another user). A zombie is not: in a container nobody may collect it.
+ *
+ * Not told by the command line, which is empty for a moment while a process becomes another program.
+ */
 export async function isAlive(pid: number): Promise<boolean> {
-  return (await commandLine(pid)) !== "";
+  if (Deno.build.os !== "linux") return (await commandLine(pid)) !== "";
+  try {
+    // "pid (name) state …", and the name may hold anything.
+    const text = await Deno.readTextFile(`/proc/${pid}/stat`);
+    return !/^[ZX]/.test(text.slice(text.lastIndexOf(")") + 2));
+  } catch (error) {
+    // One that ends while its file is read fails the reading in a way of its own.
+    const folder = await Deno.stat(`/proc/${pid}`).catch(() => undefined);
+    if (folder === undefined) return false;
+    throw error;
+  }
 }
 
 /** The command line of a process, or an empty string when there is no such process or only its zombie. */

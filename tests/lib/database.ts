@@ -42,9 +42,19 @@ export async function testDatabase(
   options: TestDatabaseOptions = {},
 ): Promise<TestDatabase> {
   const cluster = await testCluster();
-  const template = await migratedTemplate(cluster, options.projectFolder ?? repository);
+  const template = await knownTemplate(cluster, options.projectFolder ?? repository);
   const name = databaseName(testFile);
-  await administer(cluster, (admin) => admin.query(`create database ${name} template ${template}`));
+  // Kept until the database is dropped: a connection costs the server a process.
+  const admin = new pg.Client({ connectionString: cluster.url() });
+  admin.on("error", () => {});
+  await admin.connect();
+  try {
+    // The other strategy writes every page of the template to the write-ahead log too: several times the work.
+    await admin.query(`create database ${name} template ${template} strategy file_copy`);
+  } catch (error) {
+    await admin.end();
+    throw error;
+  }
   const url = cluster.url(name);
   const pool = new pg.Pool({ connectionString: url, max: 5 });
   // Dropping the database ends idle connections, and an error event nobody listens to ends the process.
@@ -61,9 +71,23 @@ export async function testDatabase(
     },
     async [Symbol.asyncDispose]() {
       await pool.end();
-      await administer(cluster, (admin) => admin.query(`drop database ${name} with (force)`));
+      try {
+        await admin.query(`drop database ${name} with (force)`);
+      } finally {
+        await admin.end();
+      }
     },
   };
+}
+
+/** By project folder: migrations do not change while a test file runs. */
+const templates = new Map<string, Promise<string>>();
+
+function knownTemplate(cluster: TestCluster, projectFolder: string): Promise<string> {
+  const key = `${cluster.url()} ${projectFolder}`;
+  const known = templates.get(key) ?? migratedTemplate(cluster, projectFolder);
+  templates.set(key, known);
+  return known;
 }
 
 /** The template of the migrations as they stand; made by the first who asks. */

@@ -20,6 +20,19 @@ export interface Step {
   readonly inTransaction: boolean;
 }
 
+/**
+ * Whether a step may change the world; a statement that calls a function of the sync's is taken for one. A worker killed between two steps that only read is as dead as
+ * one killed after the step that wrote last.
+ */
+export function mayWrite({ kind, what }: Step): boolean {
+  return kind !== "statement" || /\b(?:insert|update|delete|analyze)\b|\bsync_\w+\s*\(/.test(what);
+}
+
+/** Whether what a step did stays when the worker is killed right after it: an open transaction is rolled back, as if it had been killed before. */
+export function outlivesWorker(step: Step): boolean {
+  return mayWrite(step) && (step.kind === "commit" || !step.inTransaction);
+}
+
 /** What happens around steps; what it throws meets the worker in place of the answer. */
 export interface StepHooks {
   /** The step has not taken effect; if this throws, it never will. */

@@ -78,7 +78,9 @@ export class TwoWayWorld implements AsyncDisposable {
     body: Readonly<Record<string, unknown>> = {},
     overrides: Partial<Runtime> = {},
   ): Promise<SmartAnswer & { readonly status: number; readonly headers: Headers }> {
-    const handle = smartSync(this.config, this.harness.runtime({ ...overrides, sleep: watch }));
+    // No time passes while it works either: how busy this machine is must not make the database look slow.
+    const own = { monotonic: () => 0, ...overrides, sleep: watch };
+    const handle = smartSync(this.config, this.harness.runtime(own));
     const response = await handle(functionRequest("smart-sync", body));
     const answer = await response.json() as SmartAnswer;
     return { status: response.status, headers: response.headers, ...answer };
