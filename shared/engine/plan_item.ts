@@ -100,7 +100,8 @@ function merge(
 ): ItemPlan {
   const base = record.kind === "match" ? null : record.shadow;
   const { decisions, unusable } = decisionsOf(record.conflicts, rules);
-  const state: RecordState = { base, a, b, decisions, localRefusals };
+  const { suppressed: keySuppressed } = record;
+  const state: RecordState = { base, a, b, decisions, localRefusals, keySuppressed };
   const plan = planRecord(rules, state, flow);
   const staleDecisions = [...plan.staleDecisions, ...unusable];
   return { kind: "merge", record, state, plan: { ...plan, staleDecisions } };
