@@ -128,6 +128,33 @@ Deno.test("11, 19: somebody who leaves between a lost create and the next run st
   await assertQuiet(world);
 });
 
+Deno.test("5, 19: who was made before the database failed, and is deleted since, is not brought back", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3));
+  // Four batches. Leave to send is given by the database, for several requests at once.
+  const made = Array.from({ length: 196 }, (_, index) => index + 4);
+  for (const n of made) await world.addClient(n);
+  let failed = false;
+  const runtime = watched(world.harness, {
+    before({ kind, what }) {
+      if (creates(world) === 0 || failed || kind !== "statement") return;
+      if (!what.includes("take_tokens")) return;
+      failed = true;
+      throw new Error("the database is gone");
+    },
+  });
+  await world.sync({}, runtime);
+  assert(failed);
+  const first = made.filter((n) => world.subscriber(n) !== undefined);
+  assert(first.length > 0 && first.length < made.length);
+  for (const n of first) await world.deleteClient(n);
+  await world.syncAll();
+  await world.syncAll();
+  const clients = await world.pool.query<{ email: string }>(`select email from public.clients`);
+  assertEquals(clients.length, 3 + made.length - first.length);
+  assertEquals(creates(world), made.length);
+  await assertQuiet(world);
+});
+
 Deno.test("4: an update whose answer was lost is neither lost nor made twice", async () => {
   for (const effect of [...Object.values(LOST), NEVER_SENT]) {
     await using world = await twoWayWorld(import.meta.url, equalPeople(3));
