@@ -13,7 +13,13 @@ import { type Step, watched } from "./lib/mortal.ts";
 import { oneOfEverything } from "./lib/one_of_everything.ts";
 import { assertConserved, assertQuiet } from "./lib/run_invariants.ts";
 import type { TwoWayEnd } from "./lib/two_way_state.ts";
-import { clientId, equalPeople, type TwoWayWorld, twoWayWorld } from "./lib/two_way_world.ts";
+import {
+  changedConfig,
+  clientId,
+  equalPeople,
+  type TwoWayWorld,
+  twoWayWorld,
+} from "./lib/two_way_world.ts";
 
 /** Every way in which a write takes effect and its answer is lost. */
 const LOST: Readonly<Record<string, FaultEffect>> = {
@@ -99,6 +105,25 @@ Deno.test("19: a lost create is linked to its client even if the address was cha
   assertEquals((await world.conflicts()).map(({ field, reason }) => [field, reason]), [
     ["email", "first_link"],
   ]);
+  assertEquals(world.subscriberAt("four-new@example.com"), undefined);
+  await assertQuiet(world);
+});
+
+Deno.test("19: a lost create that revived a record under its old id is linked, whatever link that id had", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3), {
+    config: changedConfig({ onRemoteMissing: "unlink" }),
+  });
+  world.removeSubscriber(1);
+  await world.sync();
+  await world.deleteClient(1);
+  await world.addClientAs(clientId(4), 1);
+  loseCreates(world, { kind: "reset", when: "after" }, false);
+  await world.sync();
+  const revived = world.subscriber(1);
+  await world.editClient(4, { email: "four-new@example.com" });
+  await world.sync();
+  const [link] = (await world.links()).filter(({ a_id }) => a_id === clientId(4));
+  assertEquals([link?.b_id, link?.link_state], [revived?.id, "linked"]);
   assertEquals(world.subscriberAt("four-new@example.com"), undefined);
   await assertQuiet(world);
 });

@@ -154,6 +154,8 @@ export interface LoadedRecord extends WorkItem {
   readonly outdated: boolean;
   /** Whether the link has changed since the walk was laid out, so that this is not what to look at. */
   readonly overtaken: boolean;
+  /** Whether the two records of a match were brought together by their key, which may no longer be so. */
+  readonly matchedByKey: boolean;
   /** Why a held record is held. */
   readonly state: string | null;
   readonly bToken: string;
@@ -220,6 +222,8 @@ export async function loadRecords(
              select 1 from public.integration_crosswalk dead
              where dead.pair = $3 and dead.link_state not in ('linked', 'keep_apart')
                and (dead.a_id = w."aId" or dead.b_id = w."bId")) end,
+       'matchedByKey', coalesce(
+         w.kind = 'match' and sa.natural_key <> '' and sa.natural_key = sb.natural_key, false),
        'state', coalesce(sb.state, sa.state),
        'bToken', case when sb.state = 'unreadable' then 'unreadable'
          else coalesce(nullif(sb.token, ''), s.b_token, '') end,
