@@ -199,6 +199,9 @@ export async function confirmRemote(
     if (plan.kind === "absence" && plan.gone !== "local" && plan.record.kind === "pair") {
       skipped.set(plan.record.ordinal, "vanished");
     }
+    if (plan.kind === "excluded" && plan.reason === "moved") {
+      skipped.set(plan.record.ordinal, plan.reason);
+    }
   }
   if (!batch.dryRun && !batch.justRead) {
     const appeared = await findAppeared(batch, confirmed);

@@ -156,7 +156,7 @@ function planLinked(record: LoadedRecord, options: PlanOptions): ItemPlan {
     // Who shared a key and does not any more may be two: the next run matches them anew.
     const isUndone = record.matchedByKey && !sameJson(a[keyField] ?? null, b[keyField] ?? null);
     return isUndone
-      ? { kind: "excluded", record, reason: "key_changed" }
+      ? { kind: "excluded", record, reason: "moved" }
       : merge(record, a, b, options);
   }
   if (record.kind === "match") return { kind: "excluded", record, reason: "vanished" };
