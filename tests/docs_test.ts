@@ -51,6 +51,19 @@ Deno.test("docs/operations.md explains every kind of finding and every status", 
   }
 });
 
+Deno.test("docs/invariants.md names tests that there are", async () => {
+  const text = (await read("docs/invariants.md")).replaceAll(/\s+/g, " ");
+  const named = [...text.matchAll(/\[`([^`]+)`\]\(\.\.\/([^)]+)\): “([^”]+)”/g)];
+  assertEquals(named.length, text.split("](../").length - 1);
+  assert(named.length > 60);
+  for (const [, shown = "", path = "", name = ""] of named) {
+    assertEquals(shown, path);
+    const source = await read(path);
+    const quotes = [`"${name}"`, `\`${name}\``];
+    assert(quotes.some((quoted) => source.includes(quoted)), `${path}: ${name}`);
+  }
+});
+
 Deno.test("links between the documents lead somewhere", async () => {
   for (
     const path of [
@@ -58,6 +71,7 @@ Deno.test("links between the documents lead somewhere", async () => {
       "docs/architecture.md",
       "docs/operations.md",
       "docs/configuration.md",
+      "docs/invariants.md",
     ]
   ) {
     for (const [, target = ""] of (await read(path)).matchAll(/\]\(([^)#\s]+)/g)) {
