@@ -2,12 +2,13 @@
  * What a caller of enterprise-sync may ask for and is answered, and what a run does
  * not depend on.
  *
- * The invariants, by number: 9 the order within a batch, 17 the clocks.
+ * The invariants, by number: 9 the order within a batch, 14 a changed configuration,
+ * 17 the clocks.
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { functionRequest } from "./lib/function_harness.ts";
 import { oneOfEverything } from "./lib/one_of_everything.ts";
-import { equalPeople, type TwoWayWorld, twoWayWorld } from "./lib/two_way_world.ts";
+import { changedConfig, equalPeople, TwoWayWorld, twoWayWorld } from "./lib/two_way_world.ts";
 import { enterpriseSync } from "../shared/http/enterprise_sync.ts";
 
 const YEARS = 10 * 365 * 24 * 60 * 60_000;
@@ -128,6 +129,23 @@ Deno.test("new people are made without the budget of imports, however many they 
     300,
   ]);
   assertEquals(world.simulator.counts().subscribers, 301);
+});
+
+Deno.test("14: a changed configuration begins an unfinished run anew, and nothing is done by the old one", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(4));
+  await world.editClient(3, { groups: ["Clients", "Newsletter"] });
+  const first = await world.sync({ maxRecords: 1 });
+  world.simulator.resetRequests();
+  const config = changedConfig({ managedGroups: ["Clients", "VIP", "Newsletter"] });
+  const changed = new TwoWayWorld(world.harness, config);
+  const answer = await changed.sync({ cursor: first.nextCursor });
+  assertEquals([answer.runId, answer.done, answer.errors], [first.runId, true, 0]);
+  assertEquals(world.simulator.requests()["GET /subscribers"], 1);
+  assertMatch(answer.message, /new one was started/);
+  assertEquals(world.subscriber(3)?.groups, ["Clients", "Newsletter"]);
+  const restarts = world.harness.log.filter(({ event }) => event === "epoch_restarted");
+  assertEquals(restarts.map(({ fields }) => fields["reason"]), ["configuration_changed"]);
+  await changed.assertQuiet();
 });
 
 Deno.test("9, 17: neither the order within a batch nor any clock changes what a run does", async () => {
