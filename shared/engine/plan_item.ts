@@ -155,9 +155,7 @@ function planLinked(record: LoadedRecord, options: PlanOptions): ItemPlan {
   if (a !== null && b !== null) {
     // Who shared a key and does not any more may be two: the next run matches them anew.
     const isUndone = record.matchedByKey && !sameJson(a[keyField] ?? null, b[keyField] ?? null);
-    return isUndone
-      ? { kind: "excluded", record, reason: "moved" }
-      : merge(record, a, b, options);
+    return isUndone ? { kind: "excluded", record, reason: "moved" } : merge(record, a, b, options);
   }
   if (record.kind === "match") return { kind: "excluded", record, reason: "vanished" };
   if (options.absences === "leave") {

@@ -220,9 +220,11 @@ Deno.test("writes that the rate limit holds back are retryable, with the wait", 
 });
 
 Deno.test("a limiter that fails after something was sent takes no result along", async () => {
-  const context = testContext(server((call, request) =>
-    call.method === "POST" ? { code: 200, body: null } : good(call, request)
-  ));
+  const context = testContext(
+    server((call, request) =>
+      call.method === "POST" ? { code: 200, body: null } : good(call, request)
+    ),
+  );
   let taken = 0;
   const limiter = {
     take: () =>
