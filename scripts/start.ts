@@ -1,5 +1,7 @@
 /** `deno task start`: the local stack on the Supabase CLI's usual ports, until Ctrl-C. */
 import { parseArgs } from "node:util";
+import config from "../sync.config.ts";
+import { fillAccount } from "./stack/fill_account.ts";
 import { encodeHex } from "./stack/hex.ts";
 import { PackageError } from "./stack/npm_package.ts";
 import { PostgresError, serverOf } from "./stack/postgres.ts";
@@ -141,6 +143,12 @@ async function main(): Promise<number> {
     ...(settings.mailerliteUrl === undefined ? {} : { mailerliteUrl: settings.mailerliteUrl }),
     ...(settings.deno === undefined ? {} : { deno: settings.deno }),
   });
+  if (stack.simulator !== undefined) {
+    await fillAccount(stack.simulator.url, config).catch((error: unknown) => {
+      // The functions say the same of a wrong configuration to whoever calls them.
+      console.error(`The simulator stays empty: ${error instanceof Error ? error.message : error}`);
+    });
+  }
   const functions = await stack.functions.names();
   console.log(`\n${status(stack, functions, databaseFolder)}\n\nReady. Ctrl-C stops the stack.`);
   const ended = await Promise.race([

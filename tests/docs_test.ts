@@ -39,15 +39,38 @@ Deno.test("docs/configuration.md names every variable the functions read", async
   for (const name of names) assert(text.includes(`\`${name}\``), name);
 });
 
-Deno.test("docs/operations.md explains every kind of finding and every status", async () => {
+Deno.test("docs/operations.md explains every kind of finding, link, conflict and status", async () => {
   const text = await read("docs/operations.md");
-  const migration = await read("supabase/migrations/20261120000200_sync_tables.sql");
-  const kinds = /sync_findings_kind_known check \(\s*kind in \(([^)]*)\)/.exec(migration)?.[1] ??
-    "";
-  const named = [...kinds.matchAll(/'(\w+)'/g)].map(([, kind]) => kind ?? "");
-  assertEquals(named.length, 6);
+  const migration = await read("supabase/migrations/20261121000100_two_way.sql");
+  const valuesOf = (constraint: string) => {
+    const [, list = ""] = migration.split(`add constraint ${constraint} check (`);
+    return [...(list.split(";")[0] ?? "").matchAll(/'(\w+)'/g)].map(([, value]) => value ?? "");
+  };
+  const named = [
+    ...valuesOf("sync_findings_kind_known"),
+    ...valuesOf("integration_crosswalk_link_state_known"),
+  ];
+  assertEquals(named.length, 8 + 5);
+  const reasons =
+    (await read("shared/merge/record_plan.ts")).split("export type ConflictReason =")[1]
+      ?.split(";")[0] ?? "";
+  for (const [, reason = ""] of reasons.matchAll(/"(\w+)"/g)) named.push(reason);
+  assert(named.length > 13);
   for (const kind of [...named, "running", "completed", "paused", "failed"]) {
     assert(text.includes(`\`${kind}\``), kind);
+  }
+});
+
+Deno.test("docs/invariants.md names tests that there are", async () => {
+  const text = (await read("docs/invariants.md")).replaceAll(/\s+/g, " ");
+  const named = [...text.matchAll(/\[`([^`]+)`\]\(\.\.\/([^)]+)\): “([^”]+)”/g)];
+  assertEquals(named.length, text.split("](../").length - 1);
+  assert(named.length > 60);
+  for (const [, shown = "", path = "", name = ""] of named) {
+    assertEquals(shown, path);
+    const source = await read(path);
+    const quotes = [`"${name}"`, `\`${name}\``];
+    assert(quotes.some((quoted) => source.includes(quoted)), `${path}: ${name}`);
   }
 });
 
@@ -58,6 +81,7 @@ Deno.test("links between the documents lead somewhere", async () => {
       "docs/architecture.md",
       "docs/operations.md",
       "docs/configuration.md",
+      "docs/invariants.md",
     ]
   ) {
     for (const [, target = ""] of (await read(path)).matchAll(/\]\(([^)#\s]+)/g)) {

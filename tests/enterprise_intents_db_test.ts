@@ -18,7 +18,13 @@ import { type Step, watched } from "./lib/mortal.ts";
 import { oneOfEverything } from "./lib/one_of_everything.ts";
 import { assertConserved, assertQuiet } from "./lib/run_invariants.ts";
 import type { TwoWayEnd } from "./lib/two_way_state.ts";
-import { clientId, equalPeople, type TwoWayWorld, twoWayWorld } from "./lib/two_way_world.ts";
+import {
+  changedConfig,
+  clientId,
+  equalPeople,
+  type TwoWayWorld,
+  twoWayWorld,
+} from "./lib/two_way_world.ts";
 
 /** Every way in which a write takes effect and its answer is lost. */
 const LOST: Readonly<Record<string, FaultEffect>> = {
@@ -108,6 +114,25 @@ Deno.test("19: a lost create is linked to its client even if the address was cha
   await assertQuiet(world);
 });
 
+Deno.test("19: a lost create that revived a record under its old id is linked, whatever link that id had", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3), {
+    config: changedConfig({ onRemoteMissing: "unlink" }),
+  });
+  world.removeSubscriber(1);
+  await world.sync();
+  await world.deleteClient(1);
+  await world.addClientAs(clientId(4), 1);
+  loseCreates(world, { kind: "reset", when: "after" }, false);
+  await world.sync();
+  const revived = world.subscriber(1);
+  await world.editClient(4, { email: "four-new@example.com" });
+  await world.sync();
+  const [link] = (await world.links()).filter(({ a_id }) => a_id === clientId(4));
+  assertEquals([link?.b_id, link?.link_state], [revived?.id, "linked"]);
+  assertEquals(world.subscriberAt("four-new@example.com"), undefined);
+  await assertQuiet(world);
+});
+
 Deno.test("5, 19: a lost create whose client was deleted meanwhile brings nobody back", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(3));
   await world.addClient(4);
@@ -130,6 +155,33 @@ Deno.test("11, 19: somebody who leaves between a lost create and the next run st
   await world.sync();
   assertEquals((await world.client(4))?.marketing_status, "unsubscribed");
   assertEquals([world.subscriber(4)?.status, creates(world)], ["unsubscribed", 1]);
+  await assertQuiet(world);
+});
+
+Deno.test("5, 19: who was made before the database failed, and is deleted since, is not brought back", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3));
+  // Four batches. Leave to send is given by the database, for several requests at once.
+  const made = Array.from({ length: 196 }, (_, index) => index + 4);
+  for (const n of made) await world.addClient(n);
+  let failed = false;
+  const runtime = watched(world.harness, {
+    before({ kind, what }) {
+      if (creates(world) === 0 || failed || kind !== "statement") return;
+      if (!what.includes("take_tokens")) return;
+      failed = true;
+      throw new Error("the database is gone");
+    },
+  });
+  await world.sync({}, runtime);
+  assert(failed);
+  const first = made.filter((n) => world.subscriber(n) !== undefined);
+  assert(first.length > 0 && first.length < made.length);
+  for (const n of first) await world.deleteClient(n);
+  await world.syncAll();
+  await world.syncAll();
+  const clients = await world.pool.query<{ email: string }>(`select email from public.clients`);
+  assertEquals(clients.length, 3 + made.length - first.length);
+  assertEquals(creates(world), made.length);
   await assertQuiet(world);
 });
 

@@ -264,6 +264,7 @@ Deno.test("a cursor of a run that is over, or of an older list, begins anew and 
   world.simulator.resetRequests();
   const restarted = await world.sync({ maxRecords: 1, cursor: cut.nextCursor }, tomorrow);
   assertEquals([restarted.runId, restarted.recordsProcessed], [cut.runId, 1]);
+  assertMatch(restarted.message, /new one was started/);
   assertEquals(world.simulator.requests()["GET /subscribers"], 1);
   const old = await world.sync({ maxRecords: 1, cursor: cut.nextCursor }, tomorrow);
   assertEquals([old.status, old.runId], [200, cut.runId]);

@@ -1,9 +1,11 @@
 /** The local stack as `deno task start` runs it: an edit of either side arrives on the other by itself. */
 import { assert, assertEquals } from "@std/assert";
 import { createClient } from "@supabase/supabase-js";
+import { fillAccount } from "../scripts/stack/fill_account.ts";
 import { startStack } from "../scripts/stack/stack.ts";
 import type { Database as Schema } from "../shared/store/database.types.ts";
 import { ControlClient } from "../simulators/mailerlite/control_client.ts";
+import config from "../sync.config.ts";
 import { testDatabase } from "./lib/database.ts";
 import { until } from "./lib/until.ts";
 
@@ -18,10 +20,7 @@ Deno.test("with the stack live", async (t) => {
     live: true,
   });
   const simulator = new ControlClient(stack.simulator?.url ?? "");
-  await simulator.seed({
-    groups: ["Clients", "VIP"],
-    fields: ["partner_name", "partner_email", "partner_company"],
-  });
+  await fillAccount(stack.simulator?.url ?? "", config);
   const admin = createClient<Schema>(stack.url, stack.keys.secret["default"] ?? "", {
     auth: { persistSession: false, autoRefreshToken: false },
   });

@@ -64,6 +64,7 @@ const REASONS: Readonly<Record<string, string>> = {
   blank_not_allowed: "one side was emptied, and the field may not be blanked",
   shared_reference: "the value belongs to a record that others share",
   no_reference: "the value belongs to a record that there is none of",
+  suppressed_key: "the new address is that of somebody who left",
   deleted_but_edited: "one side was deleted, the other edited since",
 };
 

@@ -7,7 +7,7 @@ import { applyLocalWrites, type LocalResult, type LocalWrite } from "../store/lo
 import { deadLinks, lockKeys, tryLockRecords, type WorkItem } from "../store/work_store.ts";
 import type { AppliedItem, Batch, ItemResult, Tally } from "./batch.ts";
 import { type BatchEffects, buildCommit } from "./build_commit.ts";
-import { confirmRemote } from "./confirm_remote.ts";
+import { appearedLocally, confirmRemote } from "./confirm_remote.ts";
 import { countKinds, guardCounters } from "./guard.ts";
 import { planBatch } from "./plan_batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
@@ -174,7 +174,7 @@ function note(
 async function commit(
   batch: Batch,
   stretch: Stretch,
-  write: Write,
+  planned: Write,
   tally: Tally,
 ): Promise<readonly AppliedItem[]> {
   const { slice, run } = batch;
@@ -182,6 +182,12 @@ async function commit(
   const retried = run.cursor["retried"];
   const committed = await pool.transaction(async (database) => {
     await holdFence(database, run);
+    const appeared = batch.justRead ? [] : await appearedLocally(
+      batch,
+      database,
+      planned.plans.filter(({ record }) => !planned.skipped.has(record.ordinal)),
+    );
+    const write = { ...planned, skipped: new Map([...planned.skipped, ...appeared]) };
     const results = await writeLocal(database, batch, write);
     const effects = buildCommit(results, rules);
     const { at, retry } = placeAfter(

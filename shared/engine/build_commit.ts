@@ -333,7 +333,7 @@ function failureCode(result: ItemResult): string | null {
 
 function addItem(effects: Effects, result: ItemResult, rules: PairRules): RecordClass {
   const { plan } = result;
-  if (plan.kind === "excluded") {
+  if (plan.kind === "excluded" && result.skipped === null) {
     // Somebody who is left alone for good does not fail any more.
     const mayFail = plan.reason === "dead_letter" || plan.reason === "direction";
     if (!mayFail) addMended(effects, plan);

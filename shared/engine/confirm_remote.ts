@@ -61,31 +61,100 @@ export async function findReadable(
   }
 }
 
-/** Records about to be made of which the other side has got one since they were matched. */
+/** The key under which a plan makes or moves a record at the remote; null where it does neither. */
+function claimedKey(plan: ItemPlan, keyField: string): string | null {
+  const key = plan.kind === "create_remote"
+    ? plan.fields[keyField]
+    : plan.kind === "merge"
+    ? plan.plan.changes.find(({ field, side }) => field === keyField && side === "remote")?.after
+    : null;
+  return typeof key === "string" ? key : null;
+}
+
+/**
+ * Records about to be made at the remote whose key is somebody's by now: who came
+ * since the list was read, or another record of the batch that was edited since it
+ * was matched. Made all the same, they would be written over each other.
+ */
 async function findAppeared(
+  batch: Batch,
+  plans: readonly ItemPlan[],
+): Promise<ReadonlyMap<number, string>> {
+  const { keyField } = batch.slice.deps.pair.rules;
+  const claims = new Map<string, number>();
+  for (const plan of plans) {
+    const key = claimedKey(plan, keyField);
+    if (key !== null) claims.set(key, (claims.get(key) ?? 0) + 1);
+  }
+  const skipped = new Map<number, string>();
+  const creates = plans.filter(({ kind }) => kind === "create_remote");
+  const keys = creates.map((plan) => claimedKey(plan, keyField) ?? "");
+  const found = await findReadable(batch.slice, keys);
+  for (const [index, { record: { ordinal } }] of creates.entries()) {
+    const records = found[index] ?? [];
+    if (records === "unreadable") skipped.set(ordinal, "unreadable_record");
+    else if (records.length > 0) skipped.set(ordinal, "appeared_at_remote");
+    else if ((claims.get(keys[index] ?? "") ?? 0) > 1) skipped.set(ordinal, "duplicate_key");
+  }
+  return skipped;
+}
+
+/**
+ * Records about to be taken from one side because the other lost them, although
+ * somebody with their key has come there since they were matched: most likely they,
+ * under a new id.
+ */
+async function findReturned(
   batch: Batch,
   database: Database,
   plans: readonly ItemPlan[],
 ): Promise<ReadonlyMap<number, string>> {
   const { keyField } = batch.slice.deps.pair.rules;
   const skipped = new Map<number, string>();
-  const creates = plans.flatMap((plan) => plan.kind === "create_remote" ? [plan] : []);
-  const keys = creates.map(({ fields }) => String(fields[keyField] ?? ""));
-  const found = await findReadable(batch.slice, keys);
-  for (const [index, { record: { ordinal } }] of creates.entries()) {
-    const records = found[index] ?? [];
-    if (records === "unreadable") skipped.set(ordinal, "unreadable_record");
-    // It came since the list was read. Created, its fields would be written over.
-    else if (records.length > 0) skipped.set(ordinal, "appeared_at_remote");
+  const leaving = plans.flatMap((plan) =>
+    plan.kind === "absence" && (plan.action === "delete" || plan.action === "unsubscribe")
+      ? [plan]
+      : []
+  );
+  const widowed = leaving.filter(({ gone }) => gone === "local");
+  if (widowed.length > 0) {
+    const bIds = widowed.flatMap(({ record }) => record.bId ?? []);
+    const taken = await keysTaken(database, batch.run, batch.keyed, bIds);
+    for (const { record: { ordinal, bId } } of widowed) {
+      if (taken.has(bId ?? "")) skipped.set(ordinal, "appeared_locally");
+    }
   }
-  const strangers = plans.filter(({ kind }) => kind === "create_local");
-  if (strangers.length === 0) return skipped;
-  const bIds = strangers.flatMap(({ record }) => record.bId ?? []);
-  const taken = await keysTaken(database, batch.run, batch.keyed, bIds);
-  for (const { record: { ordinal, bId } } of strangers) {
-    if (taken.has(bId ?? "")) skipped.set(ordinal, "appeared_locally");
+  const orphaned = leaving.filter(({ gone }) => gone === "remote");
+  const found = await findReadable(
+    batch.slice,
+    orphaned.map(({ left }) => String(left?.[keyField] ?? "")),
+  );
+  for (const [index, { record: { ordinal } }] of orphaned.entries()) {
+    const records = found[index] ?? [];
+    if (records.length > 0) skipped.set(ordinal, "appeared_at_remote");
   }
   return skipped;
+}
+
+/**
+ * Records of side B about to be made on side A, which has got one with the same
+ * key since they were matched. To be asked last of all, in the transaction that
+ * makes them.
+ */
+export async function appearedLocally(
+  batch: Batch,
+  database: Database,
+  plans: readonly ItemPlan[],
+): Promise<ReadonlyMap<number, string>> {
+  const strangers = plans.filter(({ kind }) => kind === "create_local");
+  if (strangers.length === 0) return new Map();
+  const bIds = strangers.flatMap(({ record }) => record.bId ?? []);
+  const taken = await keysTaken(database, batch.run, batch.keyed, bIds);
+  return new Map(
+    strangers.flatMap(({ record: { ordinal, bId } }) =>
+      taken.has(bId ?? "") ? [[ordinal, "appeared_locally"]] : []
+    ),
+  );
 }
 
 /**
@@ -130,10 +199,14 @@ export async function confirmRemote(
     if (plan.kind === "absence" && plan.gone !== "local" && plan.record.kind === "pair") {
       skipped.set(plan.record.ordinal, "vanished");
     }
+    if (plan.kind === "excluded" && plan.reason === "moved") {
+      skipped.set(plan.record.ordinal, plan.reason);
+    }
   }
   if (!batch.dryRun && !batch.justRead) {
-    const appeared = await findAppeared(batch, database, confirmed);
-    for (const [ordinal, reason] of appeared) skipped.set(ordinal, reason);
+    const appeared = await findAppeared(batch, confirmed);
+    const returned = await findReturned(batch, database, confirmed);
+    for (const [ordinal, reason] of [...appeared, ...returned]) skipped.set(ordinal, reason);
   }
   return { plans: confirmed, skipped };
 }

@@ -82,7 +82,9 @@ export async function planBatch(
   database: Database,
   items: readonly WorkItem[],
 ): Promise<ItemPlan[]> {
-  const records = await loadRecords(database, batch.run, batch.table, items);
+  const { fields, keyField } = batch.slice.deps.pair.rules;
+  const keyPath = fields[keyField]?.local ?? "";
+  const records = await loadRecords(database, batch.run, batch.table, keyPath, items);
   const plans = records.map((record) => planItem(record, optionsFor(batch)));
   return await replan(batch, database, plans);
 }

@@ -100,7 +100,8 @@ function merge(
 ): ItemPlan {
   const base = record.kind === "match" ? null : record.shadow;
   const { decisions, unusable } = decisionsOf(record.conflicts, rules);
-  const state: RecordState = { base, a, b, decisions, localRefusals };
+  const { suppressed: keySuppressed } = record;
+  const state: RecordState = { base, a, b, decisions, localRefusals, keySuppressed };
   const plan = planRecord(rules, state, flow);
   const staleDecisions = [...plan.staleDecisions, ...unusable];
   return { kind: "merge", record, state, plan: { ...plan, staleDecisions } };
@@ -147,10 +148,15 @@ function absence(
 
 function planLinked(record: LoadedRecord, options: PlanOptions): ItemPlan {
   const { rules, fresh } = options;
+  const { keyField } = rules;
   const a = record.a === null ? null : canonicalRecord(record.a.doc, "local", rules);
   const listed = record.bState === "absent" ? null : record.b;
   const b = fresh === undefined ? listed : fresh;
-  if (a !== null && b !== null) return merge(record, a, b, options);
+  if (a !== null && b !== null) {
+    // Who shared a key and does not any more may be two: the next run matches them anew.
+    const isUndone = record.matchedByKey && !sameJson(a[keyField] ?? null, b[keyField] ?? null);
+    return isUndone ? { kind: "excluded", record, reason: "moved" } : merge(record, a, b, options);
+  }
   if (record.kind === "match") return { kind: "excluded", record, reason: "vanished" };
   if (options.absences === "leave") {
     return { kind: "excluded", record, reason: a === null ? "gone_local" : "gone_remote" };

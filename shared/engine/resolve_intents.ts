@@ -1,6 +1,8 @@
+import { holdFence, removeLinks } from "../store/commit_store.ts";
 import {
   clearIntents,
   type FoundLink,
+  givenUpLinks,
   type Intent,
   leftOverIntents,
   linkFound,
@@ -53,8 +55,15 @@ async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Prom
     } else if (records.length > 1) open.add(id);
   }
   const settled = intents.flatMap(({ id }) => open.has(id) ? [] : [id]);
-  if (links.length > 0) await linkFound(pool, run, links, settled);
-  else await clearIntents(pool, settled);
+  if (links.length === 0) await clearIntents(pool, settled);
+  else {
+    await pool.transaction(async (database) => {
+      await holdFence(database, run);
+      const givenUp = await givenUpLinks(database, run, links);
+      if (givenUp.length > 0) await removeLinks(database, run, givenUp);
+      await linkFound(database, run, links, settled);
+    });
+  }
   log("info", "intents_resolved", {
     runId: run.id,
     intents: settled.length,

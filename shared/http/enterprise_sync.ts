@@ -178,7 +178,6 @@ async function run(
   if (how === "new" && request.override !== undefined && !dryRun) {
     await logOverride(pool, first, request.override.guards, request.override.reason, caller.name);
   }
-  const restarted = given && current?.id !== first.id;
   const tally: Tally = {
     processed: 0,
     conflicts: 0,
@@ -220,6 +219,8 @@ async function run(
       },
     );
   }
+  // Also where the enumeration it stood for was given up only now.
+  const restarted = given && (current?.id !== left.id || current.epoch !== left.epoch);
   // A run that could not begin tells why as an error; one that was stopped on its
   // way tells how far it came.
   const cause = left.error;

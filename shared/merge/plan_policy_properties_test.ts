@@ -85,7 +85,7 @@ Deno.test("swapped sides under mirrored policies give the mirrored plan", () => 
           Object.entries(fields).map(([field, rule]) => [field, mirroredRule(rule)]),
         ),
       };
-      const state = { ...some, localRefusals: {} };
+      const state = { ...some, localRefusals: {}, keySuppressed: false };
       assertEquals(
         inOrder(planRecord(mirror, mirroredState(state), mirroredFlow(flow))),
         inOrder(mirroredPlan(planRecord(rules, state, flow))),

@@ -22,6 +22,7 @@ const OUTCOMES = [
   "value conflict first_link",
   "value conflict no_reference",
   "value conflict shared_reference",
+  "value conflict suppressed_key",
   "value kept direction",
   "value kept no_reference",
   "value kept one_way",

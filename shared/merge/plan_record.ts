@@ -1,3 +1,4 @@
+import { isForbidding } from "./consent_order.ts";
 import { decide, isCurrent } from "./decide.ts";
 import { fieldBase } from "./field_base.ts";
 import { type FieldOutcome, type RunOutcome, withinRun } from "./field_outcome.ts";
@@ -44,8 +45,23 @@ function mergeField(
   const base = fieldBase(state.base, field);
   if (rule.kind === "consent") return mergeConsent(base, a, b);
   const isKey = field === rules.keyField;
-  if (decision !== null) return decide(rule, isKey, decision, a, b);
-  return rule.kind === "set" ? mergeSet(rule, base, a, b) : mergeValue(rule, isKey, base, a, b);
+  const outcome = decision !== null
+    ? decide(rule, isKey, decision, a, b)
+    : rule.kind === "set"
+    ? mergeSet(rule, base, a, b)
+    : mergeValue(rule, isKey, base, a, b);
+  return isKey && wouldReturn(rules, state, outcome)
+    ? { kind: "conflict", reason: "suppressed_key" }
+    : outcome;
+}
+
+/** Whether a new key would put somebody who left on the remote's list again, as somebody else. */
+function wouldReturn(rules: PairRules, state: RecordState, outcome: FieldOutcome): boolean {
+  if (state.keySuppressed !== true || outcome.kind !== "changes") return false;
+  if (!outcome.changes.some(({ side }) => side === "remote")) return false;
+  return !Object.entries(rules.fields).some(([field, { kind }]) =>
+    kind === "consent" && (isForbidding(state.a[field]) || isForbidding(state.b[field]))
+  );
 }
 
 /**

@@ -109,6 +109,26 @@ Deno.test("planRecord() makes a conflict of what cannot be written on side A", (
   ]);
 });
 
+Deno.test("planRecord() gives nobody who may be written to the key of somebody who left", () => {
+  const moved = { ...AGREED, key: "left@x" };
+  const plan = (some: Partial<RecordState>) =>
+    planRecord(RULES, state({ keySuppressed: true, ...some }), "both");
+  const decisions = [decision({ field: "key", choice: "local", a: "left@x", b: AGREED.key })];
+  for (const some of [{ a: moved }, { a: moved, decisions }]) {
+    const { changes, conflicts, decided } = plan(some);
+    assertEquals([changes, decided], [[], []]);
+    assertEquals(conflicts.map(({ field, reason }) => [field, reason]), [[
+      "key",
+      "suppressed_key",
+    ]]);
+  }
+  // Who has left as well may have it; and what the remote took over on its own stands there already.
+  const gone = { consent: "unsubscribed" };
+  assertEquals(plan({ a: { ...moved, ...gone } }).conflicts, []);
+  assertEquals(plan({ a: moved, b: { ...AGREED, ...gone } }).conflicts, []);
+  assertEquals(plan({ b: moved }).conflicts, []);
+});
+
 Deno.test("planRecord() carries a decision out instead of the conflict, also where the sides agree", () => {
   const decided = planRecord(RULES, state({ ...CONFLICT, decisions: [decision()] }), "both");
   assertEquals(decided, {

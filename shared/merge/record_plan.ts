@@ -35,6 +35,8 @@ export interface RecordState {
   readonly decisions: readonly Decision[];
   /** Fields that cannot be written on side A for this record, with the reason. */
   readonly localRefusals: Readonly<Record<string, ConflictReason>>;
+  /** Whether side A's key belongs to somebody who must not be written to; default no. */
+  readonly keySuppressed?: boolean;
 }
 
 /**
@@ -45,13 +47,15 @@ export interface RecordState {
  * - `blank_not_allowed`: one side was emptied, and the field may not be blanked
  * - `shared_reference`: the value belongs to a record of side A that others share
  * - `no_reference`: the value belongs to a record of side A that there is none of
+ * - `suppressed_key`: the new key is that of somebody who left, and this record may be written to
  */
 export type ConflictReason =
   | "both_changed"
   | "first_link"
   | "blank_not_allowed"
   | "shared_reference"
-  | "no_reference";
+  | "no_reference"
+  | "suppressed_key";
 
 /** Why a change is made; goes into the log. */
 export type ChangeRule =

@@ -70,6 +70,30 @@ export interface FoundLink {
 }
 
 /**
+ * Links that were given up and stand in the way of new ones: a remote may bring a
+ * deleted record back under its old id. None where one of the two is linked by now,
+ * as then no new link is made.
+ */
+export async function givenUpLinks(
+  database: Database,
+  run: Run,
+  links: readonly FoundLink[],
+): Promise<number[]> {
+  const rows = await database.query<{ id: number }>(
+    `select cw.id::float8 as id
+     from jsonb_to_recordset($2::jsonb) as l ("aId" uuid, "bId" text)
+     join public.integration_crosswalk cw on cw.pair = $1
+       and cw.link_state not in ('linked', 'keep_apart') and (cw.a_id = l."aId" or cw.b_id = l."bId")
+     where not exists (
+       select 1 from public.integration_crosswalk living
+       where living.pair = $1 and living.link_state = 'linked'
+         and (living.a_id = l."aId" or living.b_id = l."bId"))`,
+    [run.pair, JSON.stringify(links)],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/**
  * Links what creates without an answer had made, as new links without a base, and
  * forgets the intents. A record that is linked by now, or gone, is left as it is.
  */

@@ -154,6 +154,8 @@ export interface LoadedRecord extends WorkItem {
   readonly outdated: boolean;
   /** Whether the link has changed since the walk was laid out, so that this is not what to look at. */
   readonly overtaken: boolean;
+  /** Whether the two records of a match were brought together by their key, which may no longer be so. */
+  readonly matchedByKey: boolean;
   /** Why a held record is held. */
   readonly state: string | null;
   readonly bToken: string;
@@ -161,7 +163,7 @@ export interface LoadedRecord extends WorkItem {
   readonly bSeen: string | null;
   readonly conflicts: readonly StoredConflict[];
   readonly failure: StoredFailure | null;
-  /** Whether the key of a record of side A belongs to somebody who must not be written to. */
+  /** Whether the key of a record of side A, as it stands this moment, belongs to somebody who must not be written to. */
   readonly suppressed: boolean;
 }
 
@@ -170,11 +172,16 @@ export function keyDigest(pair: string, key: string): string {
   return `encode(sha256(convert_to(${pair} || ':' || ${key}, 'UTF8')), 'hex')`;
 }
 
-/** Loads records: side A from its table, side B from the enumeration or, unchanged since, from the shadow. */
+/**
+ * Loads records: side A from its table, side B from the enumeration or, unchanged since, from the shadow.
+ *
+ * @param keyPath Path of the key on side A.
+ */
 export async function loadRecords(
   database: Database,
   run: Run,
   table: LocalTable,
+  keyPath: string,
   items: readonly WorkItem[],
 ): Promise<LoadedRecord[]> {
   const outdated = `coalesce(sb.record_id is not null and s.taken_at > r.started_at, false)`;
@@ -215,6 +222,8 @@ export async function loadRecords(
              select 1 from public.integration_crosswalk dead
              where dead.pair = $3 and dead.link_state not in ('linked', 'keep_apart')
                and (dead.a_id = w."aId" or dead.b_id = w."bId")) end,
+       'matchedByKey', coalesce(
+         w.kind = 'match' and sa.natural_key <> '' and sa.natural_key = sb.natural_key, false),
        'state', coalesce(sb.state, sa.state),
        'bToken', case when sb.state = 'unreadable' then 'unreadable'
          else coalesce(nullif(sb.token, ''), s.b_token, '') end,
@@ -224,7 +233,10 @@ export async function loadRecords(
          'code', f.code, 'runs', f.runs, 'aToken', f.a_token, 'bToken', f.b_token,
          'thisRun', f.last_run_id is not distinct from $1,
          'decidedSince', coalesce(conflict.decided_at > f.last_failed_at, false)) end,
-       'suppressed', p.key_digest is not null
+       'suppressed', exists (
+         select 1 from public.sync_suppressions p
+         where p.pair = $3 and p.key_digest in (${keyDigest("$3", "sa.natural_key")},
+           ${keyDigest("$3", "lower(normalize(btrim(a.doc ->> $5), NFC))")}))
      ) order by w.ordinal), '[]') as records
      from item w
      left join public.sync_runs r on r.id = $1
@@ -237,8 +249,6 @@ export async function loadRecords(
      left join public.sync_stage sa on sa.run_id = $1 and sa.epoch = $2 and sa.side = 'a'
        and sa.record_id = w."aId"::text
      left join public.sync_failures f on f.pair = $3 and f.record_key = w.key
-     left join public.sync_suppressions p on p.pair = $3
-       and p.key_digest = ${keyDigest("$3", "sa.natural_key")}
      left join lateral (
        select jsonb_agg(jsonb_build_object(
          'id', c.id, 'field', c.field, 'status', c.status, 'reason', c.reason, 'base', c.base,
@@ -248,7 +258,7 @@ export async function loadRecords(
        where c.pair = $3 and c.record_key = w.key
          and (c.status = 'open' or c.status = 'resolved' and c.applied_at is null)
      ) conflict on true`,
-    [run.id, run.epoch, run.pair, JSON.stringify(items)],
+    [run.id, run.epoch, run.pair, JSON.stringify(items), keyPath],
   );
   return rows[0]?.records ?? [];
 }

@@ -126,7 +126,11 @@ export const anyPlainState: fc.Arbitrary<RecordState> = fc.record({
 
 /** One linked record in any state. */
 export const anyState: fc.Arbitrary<RecordState> = anyPlainState.chain((state) =>
-  fc.record({ decisions: anyDecisions(state.a, state.b), localRefusals: anyRefusals })
+  fc.record({
+    decisions: anyDecisions(state.a, state.b),
+    localRefusals: anyRefusals,
+    keySuppressed: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
+  })
     .map((rest) => ({ ...state, ...rest }))
 );
 

@@ -37,6 +37,7 @@ export class TwoSides {
   decisions: readonly Decision[];
   localClean = false;
   readonly refusals: RecordState["localRefusals"];
+  readonly keySuppressed: boolean;
   readonly #form: OwnForm;
 
   constructor(
@@ -50,18 +51,20 @@ export class TwoSides {
     this.base = state.base;
     this.decisions = state.decisions;
     this.refusals = state.localRefusals;
+    this.keySuppressed = state.keySuppressed === true;
     this.#form = form;
   }
 
   /** Reads both sides. */
   state(): RecordState {
-    const { base, decisions, refusals } = this;
+    const { base, decisions, refusals, keySuppressed } = this;
     return {
       base,
       a: { ...this.a },
       b: { ...this.b },
       decisions,
       localRefusals: refusals,
+      keySuppressed,
     };
   }
 

@@ -1,7 +1,6 @@
 import { RateWaitError } from "../../limits/rate_wait_error.ts";
 import type { RemoteSchema, WriteOp, WriteResult } from "../connector.ts";
 import { RemoteError } from "../remote_error.ts";
-import { UnreadableRecordsError } from "../unreadable_records_error.ts";
 import { sendBatch } from "./batch.ts";
 import type { MailerLiteClient } from "./client.ts";
 import { findSubscribers } from "./read.ts";
@@ -29,7 +28,9 @@ function failureOfBatch(error: unknown): WriteFailure {
   if (error instanceof RateWaitError) {
     return failed("retryable", error.code, error.waitMs);
   }
-  if (!(error instanceof RemoteError)) throw error;
+  // The client makes a RemoteError of whatever happens to a request. Anything else
+  // came before it, as when the limiter's database is gone.
+  if (!(error instanceof RemoteError)) return failed("retryable", "not_sent");
   const { kind, code, retryAfterMs } = error;
   if (kind === "unknown_outcome") return failed("unknown", code);
   if (kind === "rejected") return failed("rejected", code);
@@ -88,14 +89,10 @@ async function readBack(
   try {
     const found = await findSubscribers(client, emails);
     return new Map(emails.map((email, index) => [email, found[index] ?? []]));
-  } catch (error) {
+  } catch {
     // The writes are sent, so their results have to come out; without a record
     // each of them is unknown.
-    if (
-      error instanceof RemoteError || error instanceof RateWaitError ||
-      error instanceof UnreadableRecordsError
-    ) return new Map();
-    throw error;
+    return new Map();
   }
 }
 

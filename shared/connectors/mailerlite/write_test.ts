@@ -219,6 +219,36 @@ Deno.test("writes that the rate limit holds back are retryable, with the wait", 
   );
 });
 
+Deno.test("a limiter that fails after something was sent takes no result along", async () => {
+  const context = testContext(
+    server((call, request) =>
+      call.method === "POST" ? { code: 200, body: null } : good(call, request)
+    ),
+  );
+  let taken = 0;
+  const limiter = {
+    take: () =>
+      ++taken > 1
+        ? Promise.reject(new Error("the database is gone"))
+        : Promise.resolve({ settle: () => {} }),
+  };
+  const client = new MailerLiteClient({ ...context, limiter });
+  // The second batch is not sent, and the create of the first is not read back.
+  const ops = [create("a@b.test"), ...Array.from({ length: 50 }, (_, i) => update(String(i + 1)))];
+  const results = await writeSubscribers(client, SCHEMA, ops);
+  assertEquals(outcomes([results[0], results[1], results[50]].flatMap((one) => one ?? [])), [
+    "unknown created_unconfirmed",
+    "ok",
+    "retryable not_sent",
+  ]);
+  assertEquals(context.sent.length, 1);
+  await assertRejects(
+    () => writeSubscribers(client, SCHEMA, [update("1")]),
+    Error,
+    "the database is gone",
+  );
+});
+
 Deno.test("groups are added and removed, and the record shows them whatever the order of execution", async () => {
   const { context, write } = setUp(server(({ method, path }) => {
     if (path.includes("/groups/")) {
