@@ -10,7 +10,7 @@ import type { CanonicalRecord } from "../../shared/merge/pair.ts";
 import { planRecord } from "../../shared/merge/plan_record.ts";
 import { sameJson } from "../../shared/merge/same_json.ts";
 import { busiestWindow } from "../lib/rate_workers.ts";
-import { CANARY } from "./users.ts";
+import { CANARY } from "./hands.ts";
 import { slotsOf } from "./versions.ts";
 import type { Worker } from "./worker.ts";
 import type { World } from "./world.ts";

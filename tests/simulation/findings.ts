@@ -69,6 +69,8 @@ export const RARITIES = [
   "a statement waited for another's lock",
   "a commit went through and its answer was lost",
   "a request was repeated below the client",
+  "a run was taken back",
+  "the policy was changed",
 ] as const;
 
 /** The name of a rare thing. */

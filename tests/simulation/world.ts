@@ -40,6 +40,8 @@ const ENV: Readonly<Record<string, string>> = {
 export class World {
   readonly dice: Dice;
   readonly weather: Weather;
+  /** The policy of this moment. */
+  config: SyncConfig;
   readonly scheduler: Scheduler;
   readonly simulator: MailerLiteSimulator;
   readonly versions = new Versions();
@@ -66,6 +68,7 @@ export class World {
   constructor(readonly seed: number, readonly database: SimulatedDatabase) {
     this.dice = new Dice(seed);
     this.weather = anyWeather(this.dice);
+    this.config = this.weather.config;
     this.scheduler = new Scheduler(BEGINNING, () => database.countBlocked());
     this.env = {
       ...ENV,
@@ -91,10 +94,6 @@ export class World {
         );
       }
     }
-  }
-
-  get config(): SyncConfig {
-    return this.weather.config;
   }
 
   get pair(): Pair {
