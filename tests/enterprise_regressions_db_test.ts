@@ -64,3 +64,31 @@ Deno.test("smart-sync does not write over a subscriber it cannot read, whose add
   assertEquals(world.subscriber(2)?.fields["name"], "Ann");
   assertEquals((await world.links()).length, 1);
 });
+
+Deno.test("a dry run that begins anew forgets what it counted over the older list", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3));
+  for (const n of [1, 2, 3]) await world.editClient(n, { city: "Rome" });
+  assertEquals((await world.sync({ dryRun: true, maxRecords: 2 })).done, false);
+  assertEquals((await world.sync({ dryRun: true })).done, true);
+  const { updates, guarded_updates, processed } = await world.counters();
+  assertEquals({ updates, guarded_updates, processed }, {
+    updates: 3,
+    guarded_updates: 3,
+    processed: 3,
+  });
+});
+
+Deno.test("a run that begins anew counts a conflict once", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3));
+  for (const n of [1, 2]) {
+    await world.editClient(n, { email: `ours${n}@example.com` });
+    world.editSubscriber(n, { email: `theirs${n}@example.com` });
+  }
+  assertEquals((await world.sync({ maxRecords: 2 })).done, false);
+  await world.pool.query(
+    `update public.sync_runs set cursor = cursor || '{"listedAt": 0}' where status = 'waiting'`,
+  );
+  assertEquals((await world.sync()).done, true);
+  const { conflicts, conflicted } = await world.counters();
+  assertEquals({ conflicts, conflicted }, { conflicts: 2, conflicted: 2 });
+});

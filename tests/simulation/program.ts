@@ -8,7 +8,8 @@ import { syncWebhook } from "../../shared/http/sync_webhook.ts";
 import type { Runtime } from "../../shared/http/runtime.ts";
 import type { FaultEffect, FaultRule } from "../../simulators/mailerlite/mod.ts";
 import { anyCall, DRAIN, FULL_RUN, laneOf, startCall } from "./calls.ts";
-import { checkAnswer, checkCalm, checkWorkers } from "./checks.ts";
+import { checkCalm, checkForesight } from "./check_calm.ts";
+import { checkAnswer, checkWorkers } from "./checks.ts";
 import type { Fate, Step } from "./scheduler.ts";
 import { Users } from "./users.ts";
 import type { Call, Worker, WorkerWorld } from "./worker.ts";
@@ -21,6 +22,9 @@ interface Doom {
   readonly moment: "before" | "after";
   readonly ms: number;
 }
+
+/** Things that people do once nothing fails any more. */
+const QUIET_EDITS = 12;
 
 /** The life of a world. */
 export class Program {
@@ -81,7 +85,13 @@ export class Program {
       world.scheduler.advance(3_600_000);
       if (answer?.body["count"] === 0) break;
     }
-    for (let round = 1; round <= 5; round++) await this.#fullRun();
+    await this.#fullRun();
+    for (let n = 0; n < QUIET_EDITS; n++) await this.#act();
+    await checkForesight(world, {
+      dry: () => this.#runAlone({ ...FULL_RUN, body: { ...FULL_RUN.body, dryRun: true } }),
+      real: () => this.#runAlone(FULL_RUN),
+    });
+    for (let round = 1; round <= 4; round++) await this.#fullRun();
     await checkWorkers(world);
     await checkCalm(world, async () => void await this.#fullRun());
   }
@@ -181,9 +191,13 @@ export class Program {
         if (scheduler.living().length < weather.workers) this.#start(DRAIN);
         return;
       default:
-        this.#world.tell("user");
-        this.#world.add(await this.#users.act());
+        await this.#act();
     }
+  }
+
+  async #act(): Promise<void> {
+    this.#world.tell("user");
+    this.#world.add(await this.#users.act());
   }
 
   async #take(step: Step): Promise<void> {

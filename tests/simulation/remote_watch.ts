@@ -245,6 +245,7 @@ export class RemoteWatch {
   async #noteCreate(worker: Worker, row: RemoteRow): Promise<void> {
     const world = this.#world;
     this.#checkWriter(worker);
+    world.touch(worker, "b", row.id);
     const aId = this.#clientOf(worker, row);
     const name = world.name("b", row.id);
     world.add(`made ${name} of ${aId === null ? "nothing" : world.name("a", aId)}`);
@@ -306,6 +307,7 @@ export class RemoteWatch {
 
   #noteUpdate(worker: Worker, was: RemoteRow, row: RemoteRow, items: readonly ApiItem[]): void {
     const world = this.#world;
+    world.touch(worker, "b", row.id);
     const before = this.canonical(was);
     const now = this.canonical(row);
     const known = this.knowledgeOf(worker);
@@ -352,6 +354,7 @@ export class RemoteWatch {
     const world = this.#world;
     const name = world.name("b", row.id);
     this.#checkWriter(worker);
+    world.touch(worker, "b", row.id);
     world.add(`deleted ${name}`);
     const aId = world.partnerOf("b", row.id);
     if (aId === null || !world.local.deleted.has(aId) || world.local.clients.has(aId)) {

@@ -54,6 +54,10 @@ export class World {
   readonly workers: Worker[] = [];
   /** Workers that nothing stands in the way of. */
   readonly undisturbed = new Set<Worker>();
+  /** Records that a worker wrote. */
+  readonly touched = new Map<Worker, Set<string>>();
+  /** Workers that wrote partners, which belong to any number of records. */
+  readonly wrotePartners = new Set<Worker>();
   readonly env: Record<string, string>;
   links: readonly Link[] = [];
   /** Addresses of people of whom the sync knows that they must not be written to. */
@@ -128,6 +132,13 @@ export class World {
     const name = `${side}${this.#names.size + 1}`;
     this.#names.set(key, name);
     return name;
+  }
+
+  /** A worker wrote a record. */
+  touch(worker: Worker | undefined, side: "a" | "b", id: string): void {
+    if (worker === undefined) return;
+    const records = this.touched.get(worker) ?? new Set();
+    this.touched.set(worker, records.add(`${side}:${id}`));
   }
 
   violate(invariant: Invariant, detail: string): void {
