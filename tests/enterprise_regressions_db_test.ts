@@ -92,3 +92,21 @@ Deno.test("a run that begins anew counts a conflict once", async () => {
   const { conflicts, conflicted } = await world.counters();
   assertEquals({ conflicts, conflicted }, { conflicts: 2, conflicted: 2 });
 });
+
+Deno.test("a link that goes to another record in the same batch takes what was found out about it along", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3), {
+    config: changedConfig({ onRemoteMissing: "delete" }),
+  });
+  await world.editClient(1, { email: "elsewhere@example.com", city: "Rome" });
+  const { id } = world.subscriber(1) ?? {};
+  world.removeSubscriber(1);
+  await world.addClientAs("00000000-0000-4000-8000-000000000099", 1);
+  const answer = await world.sync();
+  assertEquals([answer.status, answer.errors, answer.done], [200, 0, true]);
+  assertEquals(
+    (await world.links()).filter(({ b_id }) => b_id === id).map(({ a_id }) => a_id),
+    ["00000000-0000-4000-8000-000000000099"],
+  );
+  await world.syncAll();
+  assertEquals(await world.conflicts(), []);
+});
