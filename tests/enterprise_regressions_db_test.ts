@@ -110,3 +110,19 @@ Deno.test("a link that goes to another record in the same batch takes what was f
   await world.syncAll();
   assertEquals(await world.conflicts(), []);
 });
+
+Deno.test("a group that was changed for a subscriber whose new address is refused is agreed on", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(1));
+  world.addSubscriber(2);
+  await world.editClient(1, { email: address(2), groups: ["Clients", "VIP"] });
+  await world.sync();
+  assertEquals(world.subscriber(1)?.groups, ["Clients", "VIP"]);
+  assertEquals(
+    (await world.log(1)).filter(({ applied }) => applied).map(({ field }) => field),
+    ["groups"],
+  );
+  await world.editClient(1, { groups: ["Clients"] });
+  await world.sync();
+  assertEquals((await world.client(1))?.groups, ["Clients"]);
+  assertEquals(world.subscriber(1)?.groups, ["Clients"]);
+});
