@@ -126,3 +126,48 @@ Deno.test("a group that was changed for a subscriber whose new address is refuse
   assertEquals((await world.client(1))?.groups, ["Clients"]);
   assertEquals(world.subscriber(1)?.groups, ["Clients"]);
 });
+
+Deno.test("smart-sync answers although its run was ended by another while it waited for the rate limit", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(1));
+  await world.editClient(1, { city: "Rome" });
+  const { pool } = world;
+  const isLast = (sql: string) =>
+    sql.includes("r.fencing = $2 and r.status in ('waiting', 'paused')");
+  const answer = await world.smart({ emails: [address(1)] }, {
+    fetch: () =>
+      Promise.resolve(Response.json({}, { status: 429, headers: { "retry-after": "60" } })),
+    database: () => ({
+      query: async <Row>(sql: string, parameters: readonly unknown[] = []) => {
+        if (isLast(sql)) {
+          await pool.query(`update public.sync_runs set status = 'failed', ended_at = now()`);
+        }
+        return await pool.query<Row>(sql, parameters);
+      },
+      transaction: (work) => pool.transaction(work),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }),
+  });
+  assertEquals([answer.status, answer.out?.map(({ reason }) => reason)], [
+    200,
+    ["not reached in the time there was; it is looked at again"],
+  ]);
+});
+
+Deno.test("nobody is created under the old address of somebody who left, also if both are new to the run", async () => {
+  await using world = await twoWayWorld(import.meta.url, [
+    { client: { marketing_status: "unsubscribed" }, subscriber: { status: "unsubscribed" } },
+    { client: { marketing_status: "unsubscribed" }, subscriber: { status: "unsubscribed" } },
+  ]);
+  world.simulator.setSwitches({ reviveUnsubscribed: "active" });
+  await world.editClient(1, { email: "elsewhere@example.com" });
+  await world.editClient(2, { email: "somewhere@example.com" });
+  world.removeSubscriber(2);
+  for (const n of [1, 2]) {
+    await world.addClientAs(`00000000-0000-4000-8000-00000000009${n}`, n, {
+      marketing_status: "subscribed",
+    });
+  }
+  await world.syncAll();
+  await world.syncAll();
+  assertEquals([world.subscriber(1), world.subscriber(2)], [undefined, undefined]);
+});
