@@ -171,3 +171,20 @@ Deno.test("nobody is created under the old address of somebody who left, also if
   await world.syncAll();
   assertEquals([world.subscriber(1), world.subscriber(2)], [undefined, undefined]);
 });
+
+Deno.test("an edit of somebody who was created without an answer does not give way to what was sent", async () => {
+  const config = changedConfig({
+    fields: { city: { local: "city", remote: "fields.city", wins: "remote" } },
+  });
+  await using world = await twoWayWorld(import.meta.url, equalPeople(1), { config });
+  await world.addClient(2);
+  const effect = { kind: "reset", when: "after" } as const;
+  world.simulator.setFaults([{ path: "/subscribers", method: "POST", times: 1, effect }]);
+  await world.sync();
+  await world.editClient(2, { city: "Rome" });
+  await world.syncAll();
+  assertEquals([(await world.client(2))?.city, world.subscriber(2)?.fields["city"]], [
+    "Rome",
+    "Rome",
+  ]);
+});
