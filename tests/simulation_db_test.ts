@@ -66,6 +66,9 @@ Deno.test("simulation", async (t) => {
     await t.step(invariant, () => assertEquals(found.get(invariant) ?? [], []));
   }
   if (only !== undefined) return;
+  if (count !== SEEDS) {
+    for (const rarity of RARITIES) console.log(`${reached.get(rarity) ?? 0} times ${rarity}`);
+  }
   for (const rarity of RARITIES) {
     if (count < MANY_SEEDS && NEEDS_MANY_SEEDS.includes(rarity)) continue;
     await t.step(`reached: ${rarity}`, () => assertEquals((reached.get(rarity) ?? 0) > 0, true));

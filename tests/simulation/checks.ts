@@ -207,17 +207,20 @@ async function checkPrivacy(world: World): Promise<void> {
 /** A field of a record is not written more often than somebody edited it, on either side. */
 function checkBounds(world: World): void {
   const { local, remote } = world;
-  for (const link of world.links) {
+  const count = (of: ReadonlyMap<string, number>, id: string, slot: string) =>
+    of.get(`${id}:${slot}`) ?? 0;
+  for (const [aId, partners] of world.partners) {
+    const sum = (of: ReadonlyMap<string, number>, slot: string) =>
+      [...partners].reduce((total, bId) => total + count(of, bId, slot), 0);
     for (const slot of slotsOf(world.rules, {}).keys()) {
       if (slot.startsWith("partner")) continue;
-      const count = (of: ReadonlyMap<string, number>, id: string) => of.get(`${id}:${slot}`) ?? 0;
-      const writes = Math.max(count(local.writes, link.aId), count(remote.writes, link.bId));
-      const edits = count(local.edits, link.aId) + count(remote.edits, link.bId);
+      const writes = Math.max(count(local.writes, aId, slot), sum(remote.writes, slot));
+      const edits = count(local.edits, aId, slot) + sum(remote.edits, slot);
       // Linking, and bringing together again, may fill what nobody edited since.
-      if (writes <= edits + 2) continue;
+      if (writes <= edits + 2 * partners.size) continue;
       world.violate(
         "writes are bounded by edits",
-        `${world.name("a", link.aId)}.${slot}: ${writes} writes for ${edits} edits`,
+        `${world.name("a", aId)}.${slot}: ${writes} writes for ${edits} edits`,
       );
     }
   }

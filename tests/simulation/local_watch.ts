@@ -148,7 +148,7 @@ export class LocalWatch {
       const key = `${id}:${slot}`;
       if (!isSync) {
         this.edits.set(key, (this.edits.get(key) ?? 0) + 1);
-        versions.edit("a", id, slot, value, this.#world.step, this.#world.linkedTo("a", id));
+        versions.edit("a", id, slot, value, this.#world.step, this.#world.linkOf("a", id));
         continue;
       }
       this.writes.set(key, (this.writes.get(key) ?? 0) + 1);

@@ -1,6 +1,7 @@
 import { readOpenConflicts } from "../../scripts/cli/open_conflicts.ts";
 import { readNetChanges, undoChanges } from "../../scripts/cli/undo_run.ts";
 import { dataApi, localReader } from "./data_api.ts";
+import type { Json } from "../../shared/merge/json.ts";
 import type { Hands } from "./hands.ts";
 import { anyConfig } from "./weather.ts";
 import type { World } from "./world.ts";
@@ -30,12 +31,7 @@ export class Operators {
     const link = world.links.find((each) => each.id === conflict.link);
     const isWhole = field === "(record)";
     const choice = dice.chance(0.7) || isWhole ? dice.of("local", "remote") : "value";
-    const isSet = field === "groups";
-    const value = choice !== "value"
-      ? null
-      : isSet
-      ? ["VIP"]
-      : this.#hands.value().trim().normalize("NFC");
+    const value = choice === "value" ? this.#valueOf(field) : null;
     const rows = await world.database.asUser(
       `select public.resolve_sync_conflict($1, $2, $3) as done`,
       [id, choice, value === null ? null : JSON.stringify(value)],
@@ -52,6 +48,12 @@ export class Operators {
     const wanted = choice === "value" ? value : (choice === "local" ? a : b)?.value ?? null;
     versions.decide(seen, field, wanted, world.step);
     return `${world.name("a", link.aId)}.${field}: ${choice}`;
+  }
+
+  /** A value of an operator's own, as the field holds it. */
+  #valueOf(field: string): Json {
+    if (field === "groups") return ["VIP"];
+    return field === "email" ? this.#hands.address() : this.#hands.value().trim().normalize("NFC");
   }
 
   async reopen(): Promise<string | null> {

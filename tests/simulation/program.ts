@@ -209,8 +209,8 @@ export class Program {
       !scheduler.isParked(worker);
     this.#world.tell(`${worker.name} ${step.kind} ${shorten(step.what)}`);
     if (isDoomed && doom.moment === "before") return await this.#befall(worker, doom);
-    // There are ten statements to a request.
-    const share = step.kind === "request" ? weather.faultShare : weather.faultShare / 5;
+    // There are ten statements to a request, and nothing is worse to lose than a commit.
+    const share = step.kind === "statement" ? weather.faultShare / 5 : weather.faultShare;
     const fate = this.#world.stormy && dice.chance(share)
       ? dice.of<Fate>("lost_before", "lost_after")
       : "normal";
@@ -251,7 +251,16 @@ export class Program {
       this.#world.reach("a request was repeated below the client");
       await remote.answer(worker, request.clone(), null).catch(() => {});
     }
-    return await remote.answer(worker, request, fault);
+    const response = await remote.answer(worker, request, fault);
+    // What nobody may do twice is what a lost answer is worst for.
+    const isCreate = remote.knowledgeOf(worker).intents.some(({ operation }) =>
+      operation === "create"
+    );
+    if (stormy && isCreate && request.method === "POST" && dice.chance(weather.faultShare * 6)) {
+      this.#world.add("answer of a create lost");
+      throw new TypeError("connection reset by peer");
+    }
+    return response;
   }
 
   #fault(request: Request): FaultRule {

@@ -129,7 +129,13 @@ export class RemoteWatch {
       const now = this.canonical(row);
       if (was === undefined) {
         if (this.deleted.has(id)) this.remade.add(id);
-        versions.begin("b", id, slotsOf(rules, now), step, this.#world.linkedTo("b", id));
+        versions.begin(
+          "b",
+          id,
+          slotsOf(rules, now),
+          step,
+          this.#world.linkOf("b", id)?.partner ?? null,
+        );
         continue;
       }
       const old = slotsOf(rules, this.canonical(was));
@@ -137,7 +143,7 @@ export class RemoteWatch {
         if (sameJson(old.get(slot), value)) continue;
         const key = `${id}:${slot}`;
         this.edits.set(key, (this.edits.get(key) ?? 0) + 1);
-        versions.edit("b", id, slot, value, step, this.#world.linkedTo("b", id));
+        versions.edit("b", id, slot, value, step, this.#world.linkOf("b", id));
       }
     }
     for (const id of before.keys()) {

@@ -53,7 +53,7 @@ export class Users {
       mend: [1.5, () => operators.mend()],
       undo: [1, () => operators.undo()],
       prune: [0.5, () => operators.prune()],
-      deploy: [0.5, () => operators.deploy()],
+      deploy: [2, () => operators.deploy()],
     };
   }
 

@@ -23,6 +23,14 @@ export interface Link {
   readonly aId: string;
   readonly bId: string;
   readonly state: string;
+  /** Whether the sides have agreed on anything yet. */
+  readonly isBased: boolean;
+}
+
+/** A link of two living records, as seen from one of them. */
+export interface LivingLink extends Pick<Link, "id" | "isBased"> {
+  /** The record of the other side. */
+  readonly partner: string;
 }
 
 /** The key that every function accepts. */
@@ -60,6 +68,8 @@ export class World {
   readonly wrotePartners = new Set<Worker>();
   readonly env: Record<string, string>;
   links: readonly Link[] = [];
+  /** For a client, all records of the remote it was ever linked to. */
+  readonly partners = new Map<string, Set<string>>();
   /** Addresses of people of whom the sync knows that they must not be written to. */
   readonly forbidden = new Set<string>();
   /** Takes the webhooks of the remote. */
@@ -153,9 +163,13 @@ export class World {
   /** Reads again which records belong together. */
   async readLinks(): Promise<void> {
     this.links = await this.database.pool.query<Link>(
-      `select id::float8 as id, a_id::text as "aId", b_id as "bId", link_state as state
-       from public.integration_crosswalk where link_state <> 'keep_apart' order by id`,
+      `select id::float8 as id, a_id::text as "aId", b_id as "bId", link_state as state,
+         exists (select 1 from public.shadow_snapshots s where s.crosswalk_id = cw.id) as "isBased"
+       from public.integration_crosswalk cw where link_state <> 'keep_apart' order by id`,
     );
+    for (const { aId, bId } of this.links) {
+      this.partners.set(aId, (this.partners.get(aId) ?? new Set()).add(bId));
+    }
   }
 
   /** The record of the other side, whatever state the link is in. */
@@ -165,12 +179,13 @@ export class World {
     return side === "a" ? link.bId : link.aId;
   }
 
-  /** The record of the other side, if there is a living link. */
-  linkedTo(side: "a" | "b", id: string): string | null {
+  /** The living link of a record, with the record of the other side. */
+  linkOf(side: "a" | "b", id: string): LivingLink | null {
     const link = this.links.find((each) =>
       (side === "a" ? each.aId : each.bId) === id && each.state === "linked"
     );
     if (link === undefined) return null;
-    return side === "a" ? link.bId : link.aId;
+    const { isBased } = link;
+    return { id: link.id, isBased, partner: side === "a" ? link.bId : link.aId };
   }
 }
