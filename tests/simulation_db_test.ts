@@ -66,7 +66,7 @@ Deno.test("simulation", async (t) => {
     await t.step(invariant, () => assertEquals(found.get(invariant) ?? [], []));
   }
   if (only !== undefined) return;
-  if (count !== SEEDS) {
+  if (numberOf("SIMULATION_SEEDS") !== undefined) {
     for (const rarity of RARITIES) console.log(`${reached.get(rarity) ?? 0} times ${rarity}`);
   }
   for (const rarity of RARITIES) {

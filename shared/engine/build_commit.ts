@@ -189,7 +189,7 @@ function addMerge(
   for (const { field, side, before, after, rule } of changes) {
     const isDone = side === "local"
       ? localDone
-      : remoteDone || sameJson(remoteSets[field] ?? null, after);
+      : remoteDone || Object.hasOwn(remoteSets, field) && sameJson(remoteSets[field], after);
     effects.log.push(logLine(plan, {
       side: side === "local" ? "a" : "b",
       action: isDone ? "update" : "refuse",

@@ -55,8 +55,8 @@ export function judge(world: World, write: Overwrite): void {
   // What stood there before the sides were linked, or linked anew, was never agreed
   // on: a blank is filled, and an edit of the other side stands.
   const link = world.linkOf(side, record);
-  const isOfLink = link !== null &&
-    (old.side === side ? old.link === link.id : old.record === link.partner);
+  const isOfLink = link !== null && link.partner === partner &&
+    (old.side === side ? old.link === link.id : old.record === partner);
   if (!isOfLink && (old.value === null || winner !== null)) return;
   const moved = world.versions.current(side, record, "email");
   if (readAt !== null && Math.max(old.at, moved?.side === side ? moved.at : 0) >= readAt) {

@@ -108,7 +108,7 @@ export class RemoteUsers {
     const row = this.#hands.subscriber();
     if (row === undefined) return null;
     const { dice } = this.#world;
-    const value = dice.chance(0.4) ? `${CANARY}v\u0000` : `${this.#hands.value().trim()} ${BARRED}`;
+    const value = dice.chance(0.6) ? `${CANARY}v\u0000` : `${this.#hands.value().trim()} ${BARRED}`;
     return this.#hands.change(row, { fields: { city: value } }, "city");
   }
 

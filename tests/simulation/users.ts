@@ -47,7 +47,7 @@ export class Users {
       replaceRemote: [1, () => remote.replace()],
       partner: [3, () => app.partner()],
       unmapped: [2, () => this.#unmapped()],
-      odd: [2, () => remote.odd()],
+      odd: [3, () => remote.odd()],
       decide: [5, () => operators.decide()],
       reopen: [1, () => operators.reopen()],
       mend: [1.5, () => operators.mend()],
