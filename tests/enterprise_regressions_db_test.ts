@@ -64,3 +64,127 @@ Deno.test("smart-sync does not write over a subscriber it cannot read, whose add
   assertEquals(world.subscriber(2)?.fields["name"], "Ann");
   assertEquals((await world.links()).length, 1);
 });
+
+Deno.test("a dry run that begins anew forgets what it counted over the older list", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3));
+  for (const n of [1, 2, 3]) await world.editClient(n, { city: "Rome" });
+  assertEquals((await world.sync({ dryRun: true, maxRecords: 2 })).done, false);
+  assertEquals((await world.sync({ dryRun: true })).done, true);
+  const { updates, guarded_updates, processed } = await world.counters();
+  assertEquals({ updates, guarded_updates, processed }, {
+    updates: 3,
+    guarded_updates: 3,
+    processed: 3,
+  });
+});
+
+Deno.test("a run that begins anew counts a conflict once", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3));
+  for (const n of [1, 2]) {
+    await world.editClient(n, { email: `ours${n}@example.com` });
+    world.editSubscriber(n, { email: `theirs${n}@example.com` });
+  }
+  assertEquals((await world.sync({ maxRecords: 2 })).done, false);
+  await world.pool.query(
+    `update public.sync_runs set cursor = cursor || '{"listedAt": 0}' where status = 'waiting'`,
+  );
+  assertEquals((await world.sync()).done, true);
+  const { conflicts, conflicted } = await world.counters();
+  assertEquals({ conflicts, conflicted }, { conflicts: 2, conflicted: 2 });
+});
+
+Deno.test("a link that goes to another record in the same batch takes what was found out about it along", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3), {
+    config: changedConfig({ onRemoteMissing: "delete" }),
+  });
+  await world.editClient(1, { email: "elsewhere@example.com", city: "Rome" });
+  const { id } = world.subscriber(1) ?? {};
+  world.removeSubscriber(1);
+  await world.addClientAs("00000000-0000-4000-8000-000000000099", 1);
+  const answer = await world.sync();
+  assertEquals([answer.status, answer.errors, answer.done], [200, 0, true]);
+  assertEquals(
+    (await world.links()).filter(({ b_id }) => b_id === id).map(({ a_id }) => a_id),
+    ["00000000-0000-4000-8000-000000000099"],
+  );
+  await world.syncAll();
+  assertEquals(await world.conflicts(), []);
+});
+
+Deno.test("a group that was changed for a subscriber whose new address is refused is agreed on", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(1));
+  world.addSubscriber(2);
+  await world.editClient(1, { email: address(2), groups: ["Clients", "VIP"], city: null });
+  await world.sync();
+  assertEquals(world.subscriber(1)?.groups, ["Clients", "VIP"]);
+  assertEquals(
+    (await world.log(1)).filter(({ applied }) => applied).map(({ field }) => field),
+    ["groups"],
+  );
+  await world.editClient(1, { groups: ["Clients"] });
+  await world.sync();
+  assertEquals((await world.client(1))?.groups, ["Clients"]);
+  assertEquals(world.subscriber(1)?.groups, ["Clients"]);
+});
+
+Deno.test("smart-sync answers although its run was ended by another while it waited for the rate limit", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(1));
+  await world.editClient(1, { city: "Rome" });
+  const { pool } = world;
+  const isLast = (sql: string) =>
+    sql.includes("r.fencing = $2 and r.status in ('waiting', 'paused')");
+  const answer = await world.smart({ emails: [address(1)] }, {
+    fetch: () =>
+      Promise.resolve(Response.json({}, { status: 429, headers: { "retry-after": "60" } })),
+    database: () => ({
+      query: async <Row>(sql: string, parameters: readonly unknown[] = []) => {
+        if (isLast(sql)) {
+          await pool.query(`update public.sync_runs set status = 'failed', ended_at = now()`);
+        }
+        return await pool.query<Row>(sql, parameters);
+      },
+      transaction: (work) => pool.transaction(work),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }),
+  });
+  assertEquals([answer.status, answer.out?.map(({ reason }) => reason)], [
+    200,
+    ["not reached in the time there was; it is looked at again"],
+  ]);
+});
+
+Deno.test("nobody is created under the old address of somebody who left, also if both are new to the run", async () => {
+  await using world = await twoWayWorld(import.meta.url, [
+    { client: { marketing_status: "unsubscribed" }, subscriber: { status: "unsubscribed" } },
+    { client: { marketing_status: "unsubscribed" }, subscriber: { status: "unsubscribed" } },
+  ]);
+  world.simulator.setSwitches({ reviveUnsubscribed: "active" });
+  await world.editClient(1, { email: "elsewhere@example.com" });
+  await world.editClient(2, { email: "somewhere@example.com" });
+  world.removeSubscriber(2);
+  for (const n of [1, 2]) {
+    await world.addClientAs(`00000000-0000-4000-8000-00000000009${n}`, n, {
+      marketing_status: "subscribed",
+    });
+  }
+  await world.syncAll();
+  await world.syncAll();
+  assertEquals([world.subscriber(1), world.subscriber(2)], [undefined, undefined]);
+});
+
+Deno.test("an edit of somebody who was created without an answer does not give way to what was sent", async () => {
+  const config = changedConfig({
+    fields: { city: { local: "city", remote: "fields.city", wins: "remote" } },
+  });
+  await using world = await twoWayWorld(import.meta.url, equalPeople(1), { config });
+  await world.addClient(2);
+  const effect = { kind: "reset", when: "after" } as const;
+  world.simulator.setFaults([{ path: "/subscribers", method: "POST", times: 1, effect }]);
+  await world.sync();
+  await world.editClient(2, { city: "Rome" });
+  await world.syncAll();
+  assertEquals([(await world.client(2))?.city, world.subscriber(2)?.fields["city"]], [
+    "Rome",
+    "Rome",
+  ]);
+});

@@ -3,7 +3,7 @@
  * remote's simulator, a clock of their own, and everything that can go wrong.
  *
  * `SIMULATION_SEED=n` runs one seed and prints what happens in it;
- * `SIMULATION_SEEDS=n` runs so many.
+ * `SIMULATION_SEEDS=n` runs so many, `SIMULATION_FROM=n` begins with another than the first.
  */
 import { assertEquals } from "@std/assert";
 import { INVARIANTS, RARITIES, type Rarity } from "./simulation/findings.ts";
@@ -40,7 +40,8 @@ Deno.env.set("SUPABASE_JWKS", JSON.stringify({ keys: [] }));
 
 const only = numberOf("SIMULATION_SEED");
 const count = numberOf("SIMULATION_SEEDS") ?? SEEDS;
-const seeds = only === undefined ? Array.from({ length: count }, (_, n) => n + 1) : [only];
+const from = numberOf("SIMULATION_FROM") ?? 1;
+const seeds = only === undefined ? Array.from({ length: count }, (_, n) => from + n) : [only];
 
 Deno.test("simulation", async (t) => {
   await using database = await SimulatedDatabase.open(import.meta.url);
@@ -65,6 +66,9 @@ Deno.test("simulation", async (t) => {
     await t.step(invariant, () => assertEquals(found.get(invariant) ?? [], []));
   }
   if (only !== undefined) return;
+  if (numberOf("SIMULATION_SEEDS") !== undefined) {
+    for (const rarity of RARITIES) console.log(`${reached.get(rarity) ?? 0} times ${rarity}`);
+  }
   for (const rarity of RARITIES) {
     if (count < MANY_SEEDS && NEEDS_MANY_SEEDS.includes(rarity)) continue;
     await t.step(`reached: ${rarity}`, () => assertEquals((reached.get(rarity) ?? 0) > 0, true));

@@ -153,6 +153,8 @@ export type WriteResult =
     readonly outcome: "rejected" | "not_found" | "retryable" | "unknown";
     readonly code: string;
     readonly retryAfterMs: number | null;
+    /** What of the sets was done all the same, where a write takes several calls. */
+    readonly sets?: Readonly<Record<string, SetChange>>;
   };
 
 /** Everything a connector needs from outside. */

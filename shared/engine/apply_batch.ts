@@ -171,6 +171,20 @@ function note(
   tally.skipped += counted.skipped;
 }
 
+/** What was found out about a record whose link is gone by now has no place any more; what was done has. */
+function withoutLinks(
+  results: readonly ItemResult[],
+  removed: readonly number[],
+): ItemResult[] {
+  return results.map((result) => {
+    const { crosswalkId } = result.plan.record;
+    const isLeft = result.local === null && result.remote === null;
+    return isLeft && crosswalkId !== null && removed.includes(crosswalkId)
+      ? { ...result, skipped: "link_changed" }
+      : result;
+  });
+}
+
 async function commit(
   batch: Batch,
   stretch: Stretch,
@@ -189,7 +203,7 @@ async function commit(
     );
     const write = { ...planned, skipped: new Map([...planned.skipped, ...appeared]) };
     const results = await writeLocal(database, batch, write);
-    const effects = buildCommit(results, rules);
+    let effects = buildCommit(results, rules);
     const { at, retry } = placeAfter(
       stretch,
       // Records that were named are told of one by one, and there is no walk to go back in.
@@ -199,7 +213,10 @@ async function commit(
     const replaced = effects.links.length === 0
       ? []
       : await deadLinks(database, run, batch.table, effects.links);
-    if (replaced.length > 0) await removeLinks(database, run, replaced);
+    if (replaced.length > 0) {
+      await removeLinks(database, run, replaced);
+      effects = buildCommit(withoutLinks(results, replaced), rules);
+    }
     // What is behind `at` is planned and counted again.
     const guarded = countKinds(
       write.plans.filter(({ record: { ordinal } }) => ordinal <= at && !write.skipped.has(ordinal)),

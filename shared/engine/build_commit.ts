@@ -2,7 +2,8 @@ import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
 import { isForbidding } from "../merge/consent_order.ts";
 import type { Json } from "../merge/json.ts";
 import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
-import type { RecordState } from "../merge/record_plan.ts";
+import { holdsName, managedNames } from "../merge/merge_set.ts";
+import type { FieldChange, RecordState } from "../merge/record_plan.ts";
 import { planRecord } from "../merge/plan_record.ts";
 import { sameJson } from "../merge/same_json.ts";
 import { shadowAfter } from "../merge/shadow_after.ts";
@@ -121,6 +122,26 @@ function addLink(effects: Effects, ids: { readonly aId: string; readonly bId: st
   effects.mended.push(`a:${ids.aId}`, `b:${ids.bId}`);
 }
 
+/** What the remote holds of sets that were written although the rest of the write was refused. */
+function setsDone(
+  { remote }: ItemResult,
+  changes: readonly FieldChange[],
+  rules: PairRules,
+): CanonicalRecord {
+  const held: CanonicalRecord = {};
+  if (remote === null || remote.outcome === "ok") return held;
+  for (const { field, side, before } of changes) {
+    const rule = rules.fields[field];
+    const done = rule === undefined ? undefined : remote.sets?.[rule.remote];
+    if (side !== "remote" || rule?.kind !== "set" || done === undefined) continue;
+    held[field] = managedNames(
+      rule,
+      (name) => done.add.includes(name) || holdsName(before, name) && !done.remove.includes(name),
+    );
+  }
+  return held;
+}
+
 function addMerge(
   effects: Effects,
   result: ItemResult,
@@ -131,9 +152,11 @@ function addMerge(
   const { changes, conflicts, decided, staleDecisions } = plan.plan;
   const remoteDone = result.remote?.outcome === "ok";
   const localDone = result.local?.outcome === "done";
+  const remoteSets = setsDone(result, changes, rules);
   const shadow = shadowAfter(rules, state, plan.plan, {
     local: localDone,
     remote: remoteDone ? result.answered : "not_done",
+    remoteSets,
   });
   const held = localDone ? localAfter(result, rules) : state.a;
   const token = localDone ? result.local.token : record.a?.token ?? "";
@@ -164,7 +187,9 @@ function addMerge(
     version: record.kind === "match" ? 0 : record.shadow?.version ?? 0,
   });
   for (const { field, side, before, after, rule } of changes) {
-    const isDone = side === "local" ? localDone : remoteDone;
+    const isDone = side === "local"
+      ? localDone
+      : remoteDone || Object.hasOwn(remoteSets, field) && sameJson(remoteSets[field], after);
     effects.log.push(logLine(plan, {
       side: side === "local" ? "a" : "b",
       action: isDone ? "update" : "refuse",
@@ -186,7 +211,8 @@ function addMerge(
   const isComplete = changes.every(({ side }) => side === "local" ? localDone : remoteDone);
   if (isComplete) effects.decided.push(...decided);
   effects.staleDecisions.push(...staleDecisions);
-  effects.updates += Number(remoteDone) + Number(localDone);
+  const isWritten = remoteDone || Object.keys(remoteSets).length > 0;
+  effects.updates += Number(isWritten) + Number(localDone);
   if (conflicts.length > 0) return "conflicted";
   return changes.length > 0 ? "changed" : "unchanged";
 }

@@ -1,4 +1,6 @@
-import type { CanonicalRecord } from "../merge/pair.ts";
+import { isForbidding } from "../merge/consent_order.ts";
+import type { Json } from "../merge/json.ts";
+import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
 import type { ConflictReason } from "../merge/record_plan.ts";
 import type { Database } from "../store/database.ts";
 import { readReferenceShares, type ReferenceEdit } from "../store/reference_store.ts";
@@ -76,6 +78,32 @@ export async function replan(
   });
 }
 
+/**
+ * Keeps apart whoever would be created under a key of somebody of the same batch
+ * who must not be written to: that this key is suppressed is not written down yet.
+ */
+function withoutForbidden(plans: readonly ItemPlan[], { keyField, fields }: PairRules): ItemPlan[] {
+  const consent = Object.keys(fields).find((field) => fields[field]?.kind === "consent");
+  if (consent === undefined) return [...plans];
+  const keys = new Set<Json>();
+  for (const plan of plans) {
+    const { shadow } = plan.record;
+    const sides = plan.kind === "merge"
+      ? [plan.state.a, plan.state.b]
+      : plan.kind === "absence" && plan.left !== null
+      ? [plan.left]
+      : [];
+    const known = shadow === null ? sides : [...sides, shadow.a, shadow.b];
+    if (!known.some((side) => isForbidding(side[consent]))) continue;
+    for (const side of known) if (typeof side[keyField] === "string") keys.add(side[keyField]);
+  }
+  return plans.map((plan) =>
+    plan.kind === "create_remote" && keys.has(plan.a[keyField] ?? null)
+      ? { kind: "excluded", record: plan.record, reason: "suppressed" }
+      : plan
+  );
+}
+
 /** Loads and plans records of the walk. */
 export async function planBatch(
   batch: Batch,
@@ -86,5 +114,5 @@ export async function planBatch(
   const keyPath = fields[keyField]?.local ?? "";
   const records = await loadRecords(database, batch.run, batch.table, keyPath, items);
   const plans = records.map((record) => planItem(record, optionsFor(batch)));
-  return await replan(batch, database, plans);
+  return withoutForbidden(await replan(batch, database, plans), batch.slice.deps.pair.rules);
 }

@@ -1,3 +1,10 @@
+import type { RemoteRecord } from "../connectors/connector.ts";
+import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
+import type { Json } from "../merge/json.ts";
+import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
+import { planRecord } from "../merge/plan_record.ts";
+import type { RecordState } from "../merge/record_plan.ts";
+import { shadowAfter } from "../merge/shadow_after.ts";
 import { holdFence, removeLinks } from "../store/commit_store.ts";
 import {
   clearIntents,
@@ -35,6 +42,28 @@ export async function resolveIntents(slice: Slice, run: Run): Promise<void> {
   });
 }
 
+function isRecord(value: Json | undefined): value is CanonicalRecord {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * What the sides agreed on when the record was made. Without it an edit made on
+ * side A since would meet the value that was sent as if the two had never met.
+ */
+function baseOf(rules: PairRules, { payload }: Intent, found: RemoteRecord): FoundLink["base"] {
+  const { a } = payload;
+  if (!isRecord(a)) return null;
+  try {
+    const b = canonicalRecord(found.doc, "remote", rules);
+    const state: RecordState = { base: null, a, b, decisions: [], localRefusals: {} };
+    const nothing = planRecord(rules, state, "both");
+    return shadowAfter(rules, state, nothing, { local: false, remote: "not_done" });
+  } catch (error) {
+    if (error instanceof UnreadableValueError) return null;
+    throw error;
+  }
+}
+
 async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Promise<void> {
   const { pool, pair, log } = slice.deps;
   if (intents.length === 0) return;
@@ -43,7 +72,8 @@ async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Prom
   const found = await findReadable(slice, keys);
   const links: FoundLink[] = [];
   const open = new Set<string>();
-  for (const [index, { id, aId }] of creates.entries()) {
+  for (const [index, intent] of creates.entries()) {
+    const { id, aId } = intent;
     const records = found[index] ?? [];
     if (records === "unreadable") {
       open.add(id);
@@ -51,7 +81,7 @@ async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Prom
     }
     const [record] = records;
     if (record !== undefined && records.length === 1 && aId !== null) {
-      links.push({ aId, bId: record.id });
+      links.push({ aId, bId: record.id, base: baseOf(pair.rules, intent, record) });
     } else if (records.length > 1) open.add(id);
   }
   const settled = intents.flatMap(({ id }) => open.has(id) ? [] : [id]);

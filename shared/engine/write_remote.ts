@@ -75,7 +75,9 @@ export function writeOpOf(plan: ItemPlan, rules: PairRules): WriteOp | null {
 
 function intentOf(plan: ItemPlan, op: WriteOp, rules: PairRules): Intent {
   const { crosswalkId, aId, bId } = plan.record;
-  const payload = plan.kind === "create_remote" ? { key: plan.fields[rules.keyField] ?? null } : {};
+  const payload = plan.kind === "create_remote"
+    ? { key: plan.fields[rules.keyField] ?? null, a: { ...plan.a } }
+    : {};
   return { id: crypto.randomUUID(), crosswalkId, aId, bId, operation: op.op, payload };
 }
 

@@ -10,6 +10,8 @@ export interface PlanDone {
   readonly local: boolean;
   /** null: done, and the remote did not answer a record. Else what it answered, canonical. */
   readonly remote: "not_done" | CanonicalRecord | null;
+  /** What the remote holds of sets, by field, where these were done and the rest was not. */
+  readonly remoteSets?: CanonicalRecord;
 }
 
 /** A base to be stored. */
@@ -33,7 +35,7 @@ function sideAfter(
 ): SideAfter {
   if (change === undefined) return { read, wanted: undefined, written: false, held: read };
   const wanted = change.after;
-  if (!isDone) return { read, wanted, written: false, held: read };
+  if (!isDone) return { read, wanted, written: false, held: answered ?? read };
   return { read, wanted, written: true, held: answered === undefined ? wanted : answered };
 }
 
@@ -53,7 +55,7 @@ export function shadowAfter(
 ): ShadowAfter {
   const changeOf = (field: string, side: FieldChange["side"]) =>
     plan.changes.find((change) => change.field === field && change.side === side);
-  const answered = done.remote === "not_done" ? null : done.remote;
+  const answered = done.remote === "not_done" ? done.remoteSets ?? null : done.remote;
   const a: CanonicalRecord = {};
   const b: CanonicalRecord = {};
   const settled: string[] = [];

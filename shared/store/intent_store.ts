@@ -5,6 +5,7 @@
  * @module
  */
 import type { Json } from "../merge/json.ts";
+import type { ShadowWrite } from "./commit_store.ts";
 import type { Database } from "./database.ts";
 import { committed, FENCE } from "./fence.ts";
 import type { Run } from "./run.ts";
@@ -16,7 +17,7 @@ export interface Intent {
   readonly aId: string | null;
   readonly bId: string | null;
   readonly operation: "create" | "update" | "delete";
-  /** For a create, the key it can be found by. */
+  /** For a create, the key it can be found by, and the record of side A it was made of, canonical. */
   readonly payload: { readonly [name: string]: Json };
 }
 
@@ -67,6 +68,8 @@ export async function clearIntents(database: Database, ids: readonly string[]): 
 export interface FoundLink {
   readonly aId: string;
   readonly bId: string;
+  /** What the sides agree on: the record that was sent, and the one that was found. Null where it cannot be read. */
+  readonly base: Pick<ShadowWrite, "a" | "b" | "settled"> | null;
 }
 
 /**
@@ -94,7 +97,7 @@ export async function givenUpLinks(
 }
 
 /**
- * Links what creates without an answer had made, as new links without a base, and
+ * Links what creates without an answer had made, with what was sent as the base, and
  * forgets the intents. A record that is linked by now, or gone, is left as it is.
  */
 export async function linkFound(
@@ -111,6 +114,17 @@ export async function linkFound(
        from fence, jsonb_to_recordset($3::jsonb) as l ("aId" uuid, "bId" text)
        on conflict do nothing
        returning id, a_id, b_id
+     ),
+     shadowed as (
+       -- Without side A's token: it has to be looked at again.
+       insert into public.shadow_snapshots
+         (crosswalk_id, a, b, settled, a_token, b_token, version, taken_at)
+       select linked.id, l.base -> 'a', l.base -> 'b',
+         array(select jsonb_array_elements_text(l.base -> 'settled')), '',
+         jsonb_hash_extended(l.base -> 'b', 0)::text, 1, now()
+       from linked join jsonb_to_recordset($3::jsonb) as l ("aId" uuid, "bId" text, base jsonb)
+         on l."aId" = linked.a_id and l."bId" = linked.b_id
+       where jsonb_typeof(l.base) = 'object'
      ),
      logged as (
        insert into public.sync_log (run_id, pair, crosswalk_id, a_id, b_id, side, action, rule, applied)

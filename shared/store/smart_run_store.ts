@@ -5,15 +5,14 @@
  * @module
  */
 import type { Database } from "./database.ts";
-import { LeaseLostError } from "./lease_lost_error.ts";
 import { type Run, RUN_JSON } from "./run.ts";
 
 /**
  * Ends a run that was laid down, as what stopped it says.
  *
- * @throws {LeaseLostError} If another worker holds the run.
+ * @returns The run as it was left, or null if somebody else has ended it.
  */
-export async function endLaidDown(database: Database, run: Run): Promise<Run> {
+export async function endLaidDown(database: Database, run: Run): Promise<Run | null> {
   const rows = await database.query<{ run: Run }>(
     `update public.sync_runs as r
      set status = case when r.errors = 0 and r.error is null then 'completed' else 'failed' end,
@@ -23,8 +22,7 @@ export async function endLaidDown(database: Database, run: Run): Promise<Run> {
      returning ${RUN_JSON} as run`,
     [run.id, run.fencing],
   );
-  if (rows[0] === undefined) throw new LeaseLostError(run.id);
-  return rows[0].run;
+  return rows[0]?.run ?? null;
 }
 
 /**

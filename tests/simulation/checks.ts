@@ -1,16 +1,14 @@
 /**
- * The invariants that are looked at when a call is over, and when everything has
- * come to rest.
+ * The invariants that are looked at when a call is over, and those of the whole
+ * history.
  *
  * @module
  */
 import { isForbidding } from "../../shared/merge/consent_order.ts";
-import type { Json } from "../../shared/merge/json.ts";
-import type { CanonicalRecord } from "../../shared/merge/pair.ts";
-import { planRecord } from "../../shared/merge/plan_record.ts";
-import { sameJson } from "../../shared/merge/same_json.ts";
 import { busiestWindow } from "../lib/rate_workers.ts";
-import { CANARY } from "./users.ts";
+import { checkLog } from "./check_log.ts";
+import { CANARY } from "./hands.ts";
+import { readShadows, type ShadowRow } from "./shadows.ts";
 import { slotsOf } from "./versions.ts";
 import type { Worker } from "./worker.ts";
 import type { World } from "./world.ts";
@@ -40,23 +38,6 @@ const KNOWN_CODES = [
 interface RunRow {
   readonly id: string;
   readonly counters: Readonly<Record<string, number>>;
-}
-
-interface ShadowRow {
-  readonly aId: string;
-  readonly bId: string;
-  readonly state: string;
-  readonly a: CanonicalRecord;
-  readonly b: CanonicalRecord;
-  readonly settled: readonly string[];
-}
-
-async function readShadows(world: World): Promise<ShadowRow[]> {
-  return await world.database.pool.query<ShadowRow>(
-    `select cw.a_id::text as "aId", cw.b_id as "bId", cw.link_state as state, s.a, s.b, s.settled
-     from public.shadow_snapshots s join public.integration_crosswalk cw on cw.id = s.crosswalk_id
-     order by cw.id`,
-  );
 }
 
 /** Checks what a call left behind. */
@@ -133,6 +114,7 @@ export async function checkWorkers(world: World): Promise<void> {
   checkRate(world);
   await checkProofs(world);
   await checkPrivacy(world);
+  await checkLog(world);
   checkBounds(world);
   await noteTables(world);
 }
@@ -225,17 +207,20 @@ async function checkPrivacy(world: World): Promise<void> {
 /** A field of a record is not written more often than somebody edited it, on either side. */
 function checkBounds(world: World): void {
   const { local, remote } = world;
-  for (const link of world.links) {
+  const count = (of: ReadonlyMap<string, number>, id: string, slot: string) =>
+    of.get(`${id}:${slot}`) ?? 0;
+  for (const [aId, partners] of world.partners) {
+    const sum = (of: ReadonlyMap<string, number>, slot: string) =>
+      [...partners].reduce((total, bId) => total + count(of, bId, slot), 0);
     for (const slot of slotsOf(world.rules, {}).keys()) {
       if (slot.startsWith("partner")) continue;
-      const count = (of: ReadonlyMap<string, number>, id: string) => of.get(`${id}:${slot}`) ?? 0;
-      const writes = Math.max(count(local.writes, link.aId), count(remote.writes, link.bId));
-      const edits = count(local.edits, link.aId) + count(remote.edits, link.bId);
+      const writes = Math.max(count(local.writes, aId, slot), sum(remote.writes, slot));
+      const edits = count(local.edits, aId, slot) + sum(remote.edits, slot);
       // Linking, and bringing together again, may fill what nobody edited since.
-      if (writes <= edits + 2) continue;
+      if (writes <= edits + 2 * partners.size) continue;
       world.violate(
         "writes are bounded by edits",
-        `${world.name("a", link.aId)}.${slot}: ${writes} writes for ${edits} edits`,
+        `${world.name("a", aId)}.${slot}: ${writes} writes for ${edits} edits`,
       );
     }
   }
@@ -267,119 +252,4 @@ async function noteTables(world: World): Promise<void> {
   const attempts = world.simulator.webhookAttempts();
   const tries = attempts.filter(({ outcome }) => outcome === 200).length;
   world.reach("a webhook was delivered twice", tries > 1 ? 1 : 0);
-}
-
-/** Both sides, and what the sync keeps about them: all that one more run must leave as it is. */
-async function photograph(world: World): Promise<string[]> {
-  const rows = await world.database.pool.query<{ what: string; row: Json }>(
-    `select 'client' as what, to_jsonb(t) as row from public.clients t
-     union all select 'partner', to_jsonb(t) from public.partners t
-     union all select 'link', to_jsonb(t) from public.integration_crosswalk t
-     union all select 'shadow', to_jsonb(t) - 'version' - 'taken_at' from public.shadow_snapshots t
-     union all select 'conflict', to_jsonb(t) from public.sync_conflicts t
-     union all select 'intent', to_jsonb(t) from public.sync_intents t
-     union all select 'log', to_jsonb(t) from public.sync_log t where action <> 'allow'
-     order by 1, 2`,
-  );
-  return [
-    ...rows.map(({ what, row }) => `${what} ${JSON.stringify(row)}`),
-    ...[...world.simulator.readAllJson()],
-  ];
-}
-
-/**
- * Checks both sides once nothing fails and nobody edits any more.
- *
- * @param again Runs a full sync once more.
- */
-export async function checkCalm(world: World, again: () => Promise<void>): Promise<void> {
-  await world.readLinks();
-  await checkConvergence(world);
-  const before = await photograph(world);
-  const writes = world.simulator.history().length;
-  await again();
-  const after = await photograph(world);
-  const changed = after.filter((row) => !before.includes(row));
-  for (const row of changed) world.add(`changed: ${row}`);
-  if (
-    changed.length > 0 || before.length !== after.length ||
-    world.simulator.history().length !== writes
-  ) {
-    world.violate(
-      "idempotence: one more run over settled sides writes nothing",
-      `${changed.length} rows: ${[...new Set(changed.map((row) => row.split(" ")[0]))].join(", ")}`,
-    );
-  }
-}
-
-async function checkConvergence(world: World): Promise<void> {
-  const shadows = new Map((await readShadows(world)).map((shadow) => [shadow.aId, shadow]));
-  const failures = await world.database.pool.query<{ key: string; code: string }>(
-    `select record_key as key, code from public.sync_failures`,
-  );
-  const open = await world.database.pool.query<{ key: string; field: string }>(
-    `select record_key as key, field from public.sync_conflicts where status = 'open'`,
-  );
-  const held = new Set(
-    (await world.database.pool.query<{ id: string }>(
-      `select unnest(a_ids || b_ids) as id from public.sync_findings where kind in ('duplicate_key', 'key_taken')`,
-    )).map(({ id }) => id),
-  );
-  for (const link of world.links) {
-    if (link.state !== "linked") continue;
-    const client = world.local.clients.get(link.aId);
-    const row = world.remote.rows.get(link.bId);
-    const name = world.name("a", link.aId);
-    const unsettled = (detail: string) =>
-      world.violate(
-        "convergence: mapped fields are equal on both sides, or the difference is explained",
-        `${name}: ${detail}`,
-      );
-    const key = `cw:${link.id}`;
-    if (failures.some((failure) => failure.key === key)) continue;
-    if (held.has(link.aId) || held.has(link.bId)) continue;
-    if (client === undefined || row === undefined) {
-      if (!open.some((conflict) => conflict.key === key)) {
-        unsettled(
-          client === undefined
-            ? "side A is gone, and it is still linked"
-            : "side B is gone, and it is still linked",
-        );
-      }
-      continue;
-    }
-    const a = world.local.canonical(client);
-    const b = world.remote.canonical(row);
-    const shadow = shadows.get(link.aId);
-    if (!world.remote.isReadable(row)) continue;
-    if (shadow === undefined) {
-      unsettled("there is no shadow");
-      continue;
-    }
-    for (const field of differences(world, a, b, shadow)) {
-      if (open.some((conflict) => conflict.key === key && conflict.field === field)) continue;
-      unsettled(`${field} differs`);
-    }
-  }
-}
-
-/** Fields on which the sides differ without an explanation of the policy. */
-function differences(
-  world: World,
-  a: CanonicalRecord,
-  b: CanonicalRecord,
-  shadow: ShadowRow,
-): string[] {
-  const { rules } = world;
-  const base = { a: shadow.a, b: shadow.b, settled: shadow.settled };
-  const plan = planRecord(rules, { base, a, b, decisions: [], localRefusals: {} }, "both");
-  return Object.entries(rules.fields).flatMap(([field, rule]) => {
-    if (sameJson(a[field], b[field])) return [];
-    const kept = plan.kept.find((each) => each.field === field)?.reason;
-    if (rule.kind === "consent") return kept === undefined ? [field] : [];
-    if (rule.kind === "value" && rule.flow !== "both") return [];
-    // Side A has no partner to hold it.
-    const isPartner = field.startsWith("partner") && a["partnerName"] === null;
-    return isPartner ? [] : [field];
-  });
 }

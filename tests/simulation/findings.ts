@@ -18,6 +18,12 @@ export const INVARIANTS = [
   "writes are bounded by edits",
   "no window of a minute above the remote's budget",
   "every record of a run is in one class",
+  "a run counts what it wrote",
+  "a dry run leaves everything as it is",
+  "a dry run foretells the run after it",
+  "the log tells every change of side A, and no other",
+  "nobody is forgotten: who is on one side only is so for a reason",
+  "an open conflict shows what stands on both sides",
   "no address and no value in logs, runs, findings and state",
   "every call is answered as documented",
 ] as const;
@@ -69,6 +75,9 @@ export const RARITIES = [
   "a statement waited for another's lock",
   "a commit went through and its answer was lost",
   "a request was repeated below the client",
+  "a run was taken back",
+  "the policy was changed",
+  "a dry run was followed by the run it foretold",
 ] as const;
 
 /** The name of a rare thing. */

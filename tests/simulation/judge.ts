@@ -1,7 +1,7 @@
 import { isForbidding } from "../../shared/merge/consent_order.ts";
 import type { Json } from "../../shared/merge/json.ts";
 import type { FieldRule } from "../../shared/merge/pair.ts";
-import { type Copied, isAncestor, isBack, ruleOfSlot, type Side } from "./versions.ts";
+import { type Copied, hadSeen, isAncestor, isBack, ruleOfSlot, type Side } from "./versions.ts";
 import type { Worker } from "./worker.ts";
 import type { World } from "./world.ts";
 
@@ -49,12 +49,14 @@ export function judge(world: World, write: Overwrite): void {
   // A copy that the sync made and knows nothing of, as it was cut off: nobody can
   // tell whether who edited it had it before them.
   const isKnown = world.versions.isConfirmed(side, record, now);
-  const saw = isAncestor(now, old, false) && (isKnown || old.side !== side);
+  const saw = hadSeen(old, now) && (isKnown || old.side !== side);
   if (now.by !== "operator" && winner === now.side && !saw) return;
   if (isBack(old, now)) return;
-  // What stood there before the sides were linked was never agreed on: a blank is
-  // filled, and an edit of the other side stands.
-  const isOfLink = partner !== null && (old.side === side ? old.linkedTo : old.record) === partner;
+  // What stood there before the sides were linked, or linked anew, was never agreed
+  // on: a blank is filled, and an edit of the other side stands.
+  const link = world.linkOf(side, record);
+  const isOfLink = link !== null && link.partner === partner &&
+    (old.side === side ? old.link === link.id : old.record === partner);
   if (!isOfLink && (old.value === null || winner !== null)) return;
   const moved = world.versions.current(side, record, "email");
   if (readAt !== null && Math.max(old.at, moved?.side === side ? moved.at : 0) >= readAt) {

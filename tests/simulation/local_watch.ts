@@ -2,6 +2,7 @@ import { canonicalRecord } from "../../shared/merge/canonical.ts";
 import type { Doc, Json } from "../../shared/merge/json.ts";
 import type { CanonicalRecord } from "../../shared/merge/pair.ts";
 import { sameJson } from "../../shared/merge/same_json.ts";
+import type { LocalWrite } from "./check_log.ts";
 import { judge, judgeConsent } from "./judge.ts";
 import type { LocalChange, Row } from "./simulated_database.ts";
 import { slotsOf } from "./versions.ts";
@@ -35,6 +36,8 @@ export class LocalWatch {
   readonly writes = new Map<string, number>();
   /** Values that users put into a field. */
   readonly edits = new Map<string, number>();
+  /** What the sync changed, one entry a field; partners aside. */
+  readonly written: LocalWrite[] = [];
   /** For a record of the remote, the clients that were made of it. */
   readonly made = new Map<string, string[]>();
   readonly #world: World;
@@ -86,6 +89,7 @@ export class LocalWatch {
       this.#compare(clientId, before[index] ?? {}, this.canonical(client), worker !== null, by);
     }
     if (worker === null || old === null || row === null) return;
+    if (by !== undefined) this.#world.wrotePartners.add(by);
     const columns = Object.keys(row).filter((column) =>
       !sameJson(jsonOf(old[column]), jsonOf(row[column]))
     );
@@ -99,14 +103,14 @@ export class LocalWatch {
     const isSync = worker !== null;
     if (row === null) {
       this.clients.delete(id);
-      if (isSync) this.#checkDelete(id, old ?? {}, base);
+      if (isSync) this.#checkDelete(id, old ?? {}, base, by);
       else this.deleted.set(id, this.#world.partnerOf("a", id));
       return;
     }
     const before = this.clients.get(id);
     this.clients.set(id, row);
     if (before === undefined) {
-      if (isSync) this.#noteInsert(id, row);
+      if (isSync) this.#noteInsert(id, row, by);
       else {
         this.#world.versions.begin(
           "a",
@@ -123,6 +127,11 @@ export class LocalWatch {
     if (!isSync) return;
     judgeConsent(this.#world, "a", id, was["consent"], now["consent"]);
     this.#checkUnmapped(id, before, row);
+    this.#world.touch(by, "a", id);
+    for (const [field, after] of Object.entries(now)) {
+      if (field.startsWith("partner") || sameJson(was[field], after)) continue;
+      this.written.push({ id, action: "update", field, before: was[field] ?? null, after });
+    }
   }
 
   #compare(
@@ -139,7 +148,7 @@ export class LocalWatch {
       const key = `${id}:${slot}`;
       if (!isSync) {
         this.edits.set(key, (this.edits.get(key) ?? 0) + 1);
-        versions.edit("a", id, slot, value, this.#world.step, this.#world.linkedTo("a", id));
+        versions.edit("a", id, slot, value, this.#world.step, this.#world.linkOf("a", id));
         continue;
       }
       this.writes.set(key, (this.writes.get(key) ?? 0) + 1);
@@ -170,8 +179,10 @@ export class LocalWatch {
     }
   }
 
-  #noteInsert(id: string, row: Row): void {
+  #noteInsert(id: string, row: Row, by: Worker | undefined): void {
     const world = this.#world;
+    world.touch(by, "a", id);
+    this.written.push({ id, action: "create", field: null, before: null, after: null });
     const bId = world.partnerOf("a", id);
     const name = world.name("a", id);
     world.add(`made ${name} of ${bId === null ? "nothing" : world.name("b", bId)}`);
@@ -198,8 +209,10 @@ export class LocalWatch {
     }
   }
 
-  #checkDelete(id: string, old: Row, base: Row | null): void {
+  #checkDelete(id: string, old: Row, base: Row | null, by: Worker | undefined): void {
     const world = this.#world;
+    world.touch(by, "a", id);
+    this.written.push({ id, action: "delete", field: null, before: null, after: null });
     const name = world.name("a", id);
     world.add(`deleted ${name}`);
     const bId = world.partnerOf("a", id);

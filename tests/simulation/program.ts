@@ -4,13 +4,13 @@
  *
  * @module
  */
-import { syncWebhook } from "../../shared/http/sync_webhook.ts";
-import type { Runtime } from "../../shared/http/runtime.ts";
 import type { FaultEffect, FaultRule } from "../../simulators/mailerlite/mod.ts";
 import { anyCall, DRAIN, FULL_RUN, laneOf, startCall } from "./calls.ts";
-import { checkAnswer, checkCalm, checkWorkers } from "./checks.ts";
+import { checkCalm, checkForesight } from "./check_calm.ts";
+import { checkAnswer, checkWorkers } from "./checks.ts";
 import type { Fate, Step } from "./scheduler.ts";
 import { Users } from "./users.ts";
+import { Webhooks } from "./webhooks.ts";
 import type { Call, Worker, WorkerWorld } from "./worker.ts";
 import type { World } from "./world.ts";
 
@@ -22,16 +22,19 @@ interface Doom {
   readonly ms: number;
 }
 
+/** Things that people do once nothing fails any more. */
+const QUIET_EDITS = 12;
+
 /** The life of a world. */
 export class Program {
   readonly #world: World;
   readonly #users: Users;
+  readonly #webhooks: Webhooks;
   readonly #dooms = new Map<Worker, Doom>();
   /** By the direction they were given for. */
   readonly #cursors = new Map<string, string[]>();
   readonly #heard = new Set<Worker>();
   readonly #workerWorld: WorkerWorld;
-  #drainWanted = false;
   #linksChanged = false;
 
   constructor(world: World) {
@@ -48,14 +51,14 @@ export class Program {
         this.#noteStatement(worker, sql, parameters, rows),
       log: (line) => void world.log.push(line),
     };
-    world.deliver = (input, init) => this.#deliver(input, init);
+    this.#webhooks = new Webhooks(world);
   }
 
   /** Fills both sides and lets things happen. */
   async storm(): Promise<void> {
     const { weather, dice } = this.#world;
     await this.#users.begin();
-    await this.#listenToWebhooks();
+    await this.#webhooks.listen();
     if (weather.backfill) {
       this.#world.stormy = false;
       await this.#runAlone({ functionName: "backfill-sync", body: { wait: true } });
@@ -81,7 +84,13 @@ export class Program {
       world.scheduler.advance(3_600_000);
       if (answer?.body["count"] === 0) break;
     }
-    for (let round = 1; round <= 5; round++) await this.#fullRun();
+    await this.#fullRun();
+    for (let n = 0; n < QUIET_EDITS; n++) await this.#act();
+    await checkForesight(world, {
+      dry: () => this.#runAlone({ ...FULL_RUN, body: { ...FULL_RUN.body, dryRun: true } }),
+      real: () => this.#runAlone(FULL_RUN),
+    });
+    for (let round = 1; round <= 4; round++) await this.#fullRun();
     await checkWorkers(world);
     await checkCalm(world, async () => void await this.#fullRun());
   }
@@ -164,11 +173,11 @@ export class Program {
       user: 20,
       webhooks: 4,
       time: 3,
-      drain: this.#drainWanted ? 5 : 0,
+      drain: this.#webhooks.isWanted ? 5 : 0,
     });
     switch (what) {
       case "webhooks":
-        return await this.#pumpWebhooks();
+        return await this.#webhooks.pump();
       case "time": {
         const ms = dice.of(1_000, 20_000, 100_000, 100_000, 700_000, 90_000_000);
         this.#world.tell(`time ${ms}`);
@@ -177,13 +186,17 @@ export class Program {
         return;
       }
       case "drain":
-        this.#drainWanted = false;
+        this.#webhooks.isWanted = false;
         if (scheduler.living().length < weather.workers) this.#start(DRAIN);
         return;
       default:
-        this.#world.tell("user");
-        this.#world.add(await this.#users.act());
+        await this.#act();
     }
+  }
+
+  async #act(): Promise<void> {
+    this.#world.tell("user");
+    this.#world.add(await this.#users.act());
   }
 
   async #take(step: Step): Promise<void> {
@@ -195,8 +208,8 @@ export class Program {
       !scheduler.isParked(worker);
     this.#world.tell(`${worker.name} ${step.kind} ${shorten(step.what)}`);
     if (isDoomed && doom.moment === "before") return await this.#befall(worker, doom);
-    // There are ten statements to a request.
-    const share = step.kind === "request" ? weather.faultShare : weather.faultShare / 5;
+    // There are ten statements to a request, and nothing is worse to lose than a commit.
+    const share = step.kind === "statement" ? weather.faultShare / 5 : weather.faultShare;
     const fate = this.#world.stormy && dice.chance(share)
       ? dice.of<Fate>("lost_before", "lost_after")
       : "normal";
@@ -237,7 +250,16 @@ export class Program {
       this.#world.reach("a request was repeated below the client");
       await remote.answer(worker, request.clone(), null).catch(() => {});
     }
-    return await remote.answer(worker, request, fault);
+    const response = await remote.answer(worker, request, fault);
+    // What nobody may do twice is what a lost answer is worst for.
+    const isCreate = remote.knowledgeOf(worker).intents.some(({ operation }) =>
+      operation === "create"
+    );
+    if (stormy && isCreate && request.method === "POST" && dice.chance(weather.faultShare * 6)) {
+      this.#world.add("answer of a create lost");
+      throw new TypeError("connection reset by peer");
+    }
+    return response;
   }
 
   #fault(request: Request): FaultRule {
@@ -323,75 +345,6 @@ export class Program {
         this.#cursors.set(lane, [...this.#cursors.get(lane) ?? [], cursor]);
       }
       await checkAnswer(this.#world, worker);
-    }
-  }
-
-  // Webhooks ----------------------------------------------------------------
-
-  async #listenToWebhooks(): Promise<void> {
-    const { simulator, dice, env } = this.#world;
-    const response = await simulator.handle(
-      new Request("http://mailerlite.test/api/webhooks", {
-        method: "POST",
-        headers: { authorization: "Bearer simulator-token", "content-type": "application/json" },
-        body: JSON.stringify({
-          name: "sync",
-          url: "http://project.test/functions/v1/sync-webhook",
-          events: [
-            "subscriber.created",
-            "subscriber.updated",
-            "subscriber.unsubscribed",
-            "subscriber.added_to_group",
-            "subscriber.removed_from_group",
-            "subscriber.bounced",
-            "subscriber.spam_reported",
-            "subscriber.deleted",
-          ],
-          batchable: true,
-        }),
-      }),
-    );
-    const { data } = await response.json();
-    env["MAILERLITE_WEBHOOK_SECRET"] = String(data.secret);
-    simulator.setWebhookKnobs({
-      duplicateEvery: dice.of(0, 2, 3),
-      dropEvery: dice.of(0, 3, 5),
-      reorder: dice.chance(0.5),
-      batchDelayMs: dice.of(0, 5_000, 60_000),
-    });
-  }
-
-  /** Takes a webhook as sync-webhook does; what it wakes is up to the dice. */
-  async #deliver(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
-    const { scheduler, database, env, log, dice } = this.#world;
-    await database.setClock(scheduler.now());
-    const runtime: Runtime = {
-      env: (name) => env[name],
-      fetch: () => Promise.reject(new TypeError("nobody is called")),
-      now: scheduler.now,
-      monotonic: scheduler.now,
-      sleep: () => Promise.resolve(),
-      random: dice.random,
-      every: () => () => {},
-      log: (level, event, fields) =>
-        void log.push({ worker: "webhook", at: scheduler.now(), level, event, fields }),
-      shutdown: new AbortController().signal,
-      inBackground: (work) => void work.catch(() => {}),
-      database: () => database.pool,
-    };
-    const wake = () => {
-      this.#drainWanted = true;
-      return Promise.resolve(null);
-    };
-    return await syncWebhook(this.#world.config, runtime, { wake })(new Request(input, init));
-  }
-
-  async #pumpWebhooks(): Promise<void> {
-    const { simulator, scheduler } = this.#world;
-    scheduler.advance(simulator.nextWebhookInMs() ?? 0);
-    this.#world.tell(`webhooks ${await simulator.pumpWebhooks()}`);
-    for (const { outcome } of simulator.webhookAttempts().slice(-1)) {
-      if (outcome === "lost") this.#world.reach("a webhook was lost");
     }
   }
 }

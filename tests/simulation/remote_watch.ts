@@ -129,7 +129,13 @@ export class RemoteWatch {
       const now = this.canonical(row);
       if (was === undefined) {
         if (this.deleted.has(id)) this.remade.add(id);
-        versions.begin("b", id, slotsOf(rules, now), step, this.#world.linkedTo("b", id));
+        versions.begin(
+          "b",
+          id,
+          slotsOf(rules, now),
+          step,
+          this.#world.linkOf("b", id)?.partner ?? null,
+        );
         continue;
       }
       const old = slotsOf(rules, this.canonical(was));
@@ -137,7 +143,7 @@ export class RemoteWatch {
         if (sameJson(old.get(slot), value)) continue;
         const key = `${id}:${slot}`;
         this.edits.set(key, (this.edits.get(key) ?? 0) + 1);
-        versions.edit("b", id, slot, value, step, this.#world.linkedTo("b", id));
+        versions.edit("b", id, slot, value, step, this.#world.linkOf("b", id));
       }
     }
     for (const id of before.keys()) {
@@ -245,6 +251,7 @@ export class RemoteWatch {
   async #noteCreate(worker: Worker, row: RemoteRow): Promise<void> {
     const world = this.#world;
     this.#checkWriter(worker);
+    world.touch(worker, "b", row.id);
     const aId = this.#clientOf(worker, row);
     const name = world.name("b", row.id);
     world.add(`made ${name} of ${aId === null ? "nothing" : world.name("a", aId)}`);
@@ -306,6 +313,7 @@ export class RemoteWatch {
 
   #noteUpdate(worker: Worker, was: RemoteRow, row: RemoteRow, items: readonly ApiItem[]): void {
     const world = this.#world;
+    world.touch(worker, "b", row.id);
     const before = this.canonical(was);
     const now = this.canonical(row);
     const known = this.knowledgeOf(worker);
@@ -352,6 +360,7 @@ export class RemoteWatch {
     const world = this.#world;
     const name = world.name("b", row.id);
     this.#checkWriter(worker);
+    world.touch(worker, "b", row.id);
     world.add(`deleted ${name}`);
     const aId = world.partnerOf("b", row.id);
     if (aId === null || !world.local.deleted.has(aId) || world.local.clients.has(aId)) {

@@ -7,6 +7,7 @@
 import type { Json } from "../../shared/merge/json.ts";
 import type { CanonicalRecord, FieldRule, PairRules } from "../../shared/merge/pair.ts";
 import { sameJson } from "../../shared/merge/same_json.ts";
+import type { LivingLink } from "./world.ts";
 
 /** Side A or side B. */
 export type Side = "a" | "b";
@@ -26,8 +27,8 @@ export interface Version {
   readonly seen: readonly Version[];
   /** What stood on the other side then, where it was the same. */
   readonly same: readonly Version[];
-  /** The record of the other side it was linked to then. */
-  readonly linkedTo: string | null;
+  /** The link its record had then, if the sides had agreed on anything. */
+  readonly link: number | null;
 }
 
 /** The other side of a pair. */
@@ -58,6 +59,11 @@ export function isAncestor(older: Version, newer: Version, same: boolean): boole
     // A text is made up once only, so who saw it elsewhere has seen it.
     same && typeof version.value === "string" && version.value === older.value
   );
+}
+
+/** Whether whoever made a version had another one before them, on their side or as an equal value of the other. */
+export function hadSeen(newer: Version, older: Version): boolean {
+  return ancestorsOf(newer, older.by === "start").includes(older);
 }
 
 /** Whether a value that stood there was given up for another before, and came back. */
@@ -146,7 +152,7 @@ export class Versions {
       if (own !== undefined && sameJson(own.value, value)) continue;
       const id = ++this.#next;
       const saw = this.#saw(side, record, slot, partner);
-      this.#put({ id, side, record, slot, value, by: "start", at, ...saw, linkedTo: null });
+      this.#put({ id, side, record, slot, value, by: "start", at, ...saw, link: null });
     }
   }
 
@@ -157,7 +163,8 @@ export class Versions {
       const [version] = list;
       if (!key.startsWith(prefix) || version === undefined) continue;
       const other = this.current("b", bId, version.slot);
-      if (sameJson(other?.value, version.value)) this.#put(version, "b", bId);
+      if (other === undefined || !sameJson(other.value, version.value)) continue;
+      this.#put({ ...version, id: ++this.#next, side: "b", record: bId, same: [version] });
     }
   }
 
@@ -185,7 +192,7 @@ export class Versions {
    * Somebody edits a slot of a record. Where the other side holds the same, they
    * have seen that too.
    *
-   * @param partner The record of the other side; null where there is no link.
+   * @param link The record of the other side, and what links them; null where nothing does.
    */
   edit(
     side: Side,
@@ -193,11 +200,21 @@ export class Versions {
     slot: string,
     value: Json,
     at: number,
-    partner: string | null,
+    link: LivingLink | null,
   ): void {
     const id = ++this.#next;
-    const saw = this.#saw(side, record, slot, partner);
-    this.#put({ id, side, record, slot, value, by: "user", at, ...saw, linkedTo: partner });
+    const saw = this.#saw(side, record, slot, link?.partner ?? null);
+    this.#put({
+      id,
+      side,
+      record,
+      slot,
+      value,
+      by: "user",
+      at,
+      ...saw,
+      link: link?.isBased ? link.id : null,
+    });
   }
 
   /** An operator decides what shall stand on both sides, having seen what stood there. */
@@ -215,7 +232,7 @@ export class Versions {
       at,
       seen,
       same: [],
-      linkedTo: null,
+      link: null,
     });
   }
 
@@ -276,7 +293,10 @@ export class Versions {
   ): Version | null {
     const decided = this.#operators.findLast((version) =>
       version.slot === slot && sameJson(version.value, value) &&
-      version.seen.some((seen) => isAncestor(old, seen, true))
+      version.seen.some((seen) =>
+        // Also where somebody edited on since: then it gives way to the decision unseen.
+        this.history(side, record, slot).includes(seen) || isAncestor(old, seen, true)
+      )
     );
     const theirs = partner === null
       ? null

@@ -64,7 +64,8 @@ function anyLimit(dice: Dice, tight: boolean): ChangeLimit {
     : { percent: 100, floor: 100 };
 }
 
-function anyConfig(dice: Dice): SyncConfig {
+/** Draws a policy. */
+export function anyConfig(dice: Dice): SyncConfig {
   const fields: Record<string, ValueInput> = {};
   for (const [name, [local, remote]] of Object.entries(VALUES)) {
     fields[name] = anyField(dice, local, remote);
@@ -126,6 +127,8 @@ function anySwitches(dice: Dice): Partial<Switches> {
   maybe("batchCost", "per_item");
   maybe("updatedFiresOnEmailChange", "no");
   maybe("deletedEventShape", "flat");
+  maybe("postAfterForget", "new_id");
+  maybe("trimValues", "yes");
   maybe("retryAfterOn429", "absent");
   return switches;
 }

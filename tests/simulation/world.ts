@@ -23,6 +23,14 @@ export interface Link {
   readonly aId: string;
   readonly bId: string;
   readonly state: string;
+  /** Whether the sides have agreed on anything yet. */
+  readonly isBased: boolean;
+}
+
+/** A link of two living records, as seen from one of them. */
+export interface LivingLink extends Pick<Link, "id" | "isBased"> {
+  /** The record of the other side. */
+  readonly partner: string;
 }
 
 /** The key that every function accepts. */
@@ -40,6 +48,8 @@ const ENV: Readonly<Record<string, string>> = {
 export class World {
   readonly dice: Dice;
   readonly weather: Weather;
+  /** The policy of this moment. */
+  config: SyncConfig;
   readonly scheduler: Scheduler;
   readonly simulator: MailerLiteSimulator;
   readonly versions = new Versions();
@@ -52,8 +62,14 @@ export class World {
   readonly workers: Worker[] = [];
   /** Workers that nothing stands in the way of. */
   readonly undisturbed = new Set<Worker>();
+  /** Records that a worker wrote. */
+  readonly touched = new Map<Worker, Set<string>>();
+  /** Workers that wrote partners, which belong to any number of records. */
+  readonly wrotePartners = new Set<Worker>();
   readonly env: Record<string, string>;
   links: readonly Link[] = [];
+  /** For a client, all records of the remote it was ever linked to. */
+  readonly partners = new Map<string, Set<string>>();
   /** Addresses of people of whom the sync knows that they must not be written to. */
   readonly forbidden = new Set<string>();
   /** Takes the webhooks of the remote. */
@@ -66,6 +82,7 @@ export class World {
   constructor(readonly seed: number, readonly database: SimulatedDatabase) {
     this.dice = new Dice(seed);
     this.weather = anyWeather(this.dice);
+    this.config = this.weather.config;
     this.scheduler = new Scheduler(BEGINNING, () => database.countBlocked());
     this.env = {
       ...ENV,
@@ -91,10 +108,6 @@ export class World {
         );
       }
     }
-  }
-
-  get config(): SyncConfig {
-    return this.weather.config;
   }
 
   get pair(): Pair {
@@ -131,6 +144,13 @@ export class World {
     return name;
   }
 
+  /** A worker wrote a record. */
+  touch(worker: Worker | undefined, side: "a" | "b", id: string): void {
+    if (worker === undefined) return;
+    const records = this.touched.get(worker) ?? new Set();
+    this.touched.set(worker, records.add(`${side}:${id}`));
+  }
+
   violate(invariant: Invariant, detail: string): void {
     this.add(`VIOLATION ${invariant}: ${detail}`);
     this.violations.push({ invariant, detail, at: this.#step });
@@ -143,9 +163,13 @@ export class World {
   /** Reads again which records belong together. */
   async readLinks(): Promise<void> {
     this.links = await this.database.pool.query<Link>(
-      `select id::float8 as id, a_id::text as "aId", b_id as "bId", link_state as state
-       from public.integration_crosswalk where link_state <> 'keep_apart' order by id`,
+      `select id::float8 as id, a_id::text as "aId", b_id as "bId", link_state as state,
+         exists (select 1 from public.shadow_snapshots s where s.crosswalk_id = cw.id) as "isBased"
+       from public.integration_crosswalk cw where link_state <> 'keep_apart' order by id`,
     );
+    for (const { aId, bId } of this.links) {
+      this.partners.set(aId, (this.partners.get(aId) ?? new Set()).add(bId));
+    }
   }
 
   /** The record of the other side, whatever state the link is in. */
@@ -155,12 +179,13 @@ export class World {
     return side === "a" ? link.bId : link.aId;
   }
 
-  /** The record of the other side, if there is a living link. */
-  linkedTo(side: "a" | "b", id: string): string | null {
+  /** The living link of a record, with the record of the other side. */
+  linkOf(side: "a" | "b", id: string): LivingLink | null {
     const link = this.links.find((each) =>
       (side === "a" ? each.aId : each.bId) === id && each.state === "linked"
     );
     if (link === undefined) return null;
-    return side === "a" ? link.bId : link.aId;
+    const { isBased } = link;
+    return { id: link.id, isBased, partner: side === "a" ? link.bId : link.aId };
   }
 }

@@ -59,6 +59,24 @@ function failureOfItem({ planned, answer }: SentItem): WriteFailure | null {
   }
 }
 
+/** The groups that somebody was put into and taken out of, whatever became of the rest. */
+function withDoneGroups(failure: WriteFailure, sent: readonly SentItem[]): WriteFailure {
+  const refused = new Set(sent.flatMap((item) => {
+    const { planned } = item;
+    return planned.part !== "subscriber" && failureOfItem(item) !== null ? [planned.group] : [];
+  }));
+  const done = (part: "add" | "remove") => [
+    ...new Set(
+      sent.flatMap(({ planned }) =>
+        planned.part === part && !refused.has(planned.group) ? [planned.group] : []
+      ),
+    ),
+  ];
+  const groups = { add: done("add"), remove: done("remove") };
+  const isAny = groups.add.length + groups.remove.length > 0;
+  return isAny && failure.outcome !== "not_found" ? { ...failure, sets: { groups } } : failure;
+}
+
 function worstOf(failures: readonly WriteFailure[]): WriteFailure | null {
   for (const outcome of ORDER) {
     const failure = failures.find((each) => each.outcome === outcome);
@@ -141,7 +159,7 @@ export function resultOf(
 ): WriteResult | ReadBack {
   const failures = sent.flatMap((item) => failureOfItem(item) ?? []);
   const worst = worstOf(failures);
-  if (worst !== null) return worst;
+  if (worst !== null) return withDoneGroups(worst, sent);
   const main = sent.find(({ planned }) => planned.part === "subscriber");
   if (main === undefined || "outcome" in main.answer) {
     return failed("unknown", "remote_invalid_answer");
@@ -159,7 +177,8 @@ export function resultOf(
     if (answer.record === null) {
       return { outcome: "ok", id: op.id, record: null, created };
     }
-    return doneWith(plan, withGroups(answer.record, sent), created);
+    const result = doneWith(plan, withGroups(answer.record, sent), created);
+    return result.outcome === "ok" ? result : withDoneGroups(result, sent);
   }
   // A batch that was run as an import may answer without subscribers, or with
   // another order: the address tells whose answer it is, the position does not.
