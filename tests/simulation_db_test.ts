@@ -12,7 +12,7 @@ import { SimulatedDatabase } from "./simulation/simulated_database.ts";
 import type { World } from "./simulation/world.ts";
 
 /** Seeds of the suite. */
-const SEEDS = 20;
+const SEEDS = 14;
 
 /** Seeds from which on everything rare has to come up. */
 const MANY_SEEDS = 300;

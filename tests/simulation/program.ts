@@ -221,8 +221,17 @@ export class Program {
     await scheduler.perform(step, fate);
     if (scheduler.isParked(worker)) this.#world.reach("a statement waited for another's lock");
     await this.#absorb(step.kind === "commit");
+    if (step.what.includes("insert into public.sync_intents")) this.#interfere(worker);
     if (step.kind === "request") scheduler.wake();
     if (isDoomed && !scheduler.isParked(worker)) await this.#befall(worker, doom);
+  }
+
+  /** Somebody is faster than a worker that has read everything it wants to know. */
+  #interfere(worker: Worker): void {
+    const { dice, remote, stormy } = this.#world;
+    const intent = dice.one(remote.knowledgeOf(worker).intents);
+    if (!stormy || intent?.bId === null || intent === undefined || !dice.chance(0.2)) return;
+    this.#world.tell(this.#users.interfere(intent.bId));
   }
 
   async #absorb(isCommit: boolean): Promise<void> {

@@ -12,9 +12,10 @@ export class RemoteUsers {
     this.#hands = hands;
   }
 
-  edit(): string | null {
+  /** Edits a field of somebody, or of a certain subscriber. */
+  edit(bId?: string): string | null {
     const { dice } = this.#world;
-    const row = this.#hands.subscriber();
+    const row = bId === undefined ? this.#hands.subscriber() : this.#world.remote.rows.get(bId);
     if (row === undefined) return null;
     const key = dice.chance(0.15)
       ? dice.of("partner_name", "partner_company")

@@ -18,6 +18,7 @@ type Act = () => Promise<string | null> | string | null;
 export class Users {
   readonly #world: World;
   readonly #hands: Hands;
+  readonly #remote: RemoteUsers;
   readonly #acts: Readonly<Record<string, readonly [weight: number, act: Act]>>;
 
   constructor(world: World) {
@@ -27,6 +28,7 @@ export class Users {
     const operators = new Operators(world, hands);
     this.#world = world;
     this.#hands = hands;
+    this.#remote = remote;
     this.#acts = {
       editLocal: [16, () => app.edit()],
       editRemote: [16, () => remote.edit()],
@@ -82,6 +84,13 @@ export class Users {
         if (row.email === email) world.versions.share(aId, row.id);
       }
     }
+    // A backfill that meets a value which spoils a whole page.
+    if (dice.chance(0.2)) this.#remote.odd();
+  }
+
+  /** Edits what a worker is just about to write: nothing it has read tells it. */
+  interfere(bId: string): string {
+    return `interferes ${this.#remote.edit(bId) ?? "nowhere"}`;
   }
 
   async #addPerson(): Promise<void> {
