@@ -9,6 +9,8 @@ export interface WakeListenerOptions {
   call(signal: AbortSignal): Promise<void>;
   /** How often the queue is looked at for records that became due by themselves, in ms. Default 60000. */
   everyMs?: number;
+  /** How long after an edit was told of the queue is looked at once more, in ms. Default 1100. */
+  againMs?: number;
 }
 
 const DUE = "select exists (select 1 from public.sync_queue where not_before <= now()) as due";
@@ -16,9 +18,11 @@ const DUE = "select exists (select 1 from public.sync_queue where not_before <= 
 /**
  * Listens for edits of side A, and looks at the queue at once and every minute. There is one call at
  * a time at most, and one more after it if something came meanwhile.
+ *
+ * The database tells of one edit a second; those behind it are found by a look when the second is over.
  */
 export async function listenForWork(options: WakeListenerOptions): Promise<AsyncDisposable> {
-  const { databaseUrl, call, everyMs = 60_000 } = options;
+  const { databaseUrl, call, everyMs = 60_000, againMs = 1_100 } = options;
   const end = new AbortController();
   let isWanted = false;
   let working: Promise<void> | undefined;
@@ -39,19 +43,25 @@ export async function listenForWork(options: WakeListenerOptions): Promise<Async
   const client = new pg.Client({ connectionString: databaseUrl });
   // The connection ends with the database, and then the stack does.
   client.on("error", () => {});
-  client.on("notification", wake);
-  await client.connect();
-  await client.query("listen sync_wake");
   const look = async () => {
     const { rows } = await client.query<{ due: boolean }>(DUE);
     if (rows[0]?.due === true) wake();
   };
+  let again: number | undefined;
+  client.on("notification", () => {
+    wake();
+    clearTimeout(again);
+    again = setTimeout(() => look().catch(() => {}), againMs);
+  });
+  await client.connect();
+  await client.query("listen sync_wake");
   await look();
   const timer = setInterval(() => look().catch(() => {}), everyMs);
 
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
+      clearTimeout(again);
       end.abort();
       await working;
       await client.end();

@@ -98,8 +98,11 @@ async function runOverQueued(
   records: readonly Pick<QueuedRecord, "side" | "recordId" | "attempts">[],
   resolve: boolean,
 ): Promise<SmartRun> {
-  const ids = (side: "a" | "b") =>
-    records.flatMap((entry) => entry.side === side && isUsable(entry) ? [entry.recordId] : []);
+  const ids = (side: "a" | "b") => [
+    ...new Set(
+      records.flatMap((entry) => entry.side === side && isUsable(entry) ? [entry.recordId] : []),
+    ),
+  ];
   const again = records.filter(({ attempts }) => attempts > 1).map(({ recordId }) => recordId);
   const named = { keys: [], aIds: ids("a"), bIds: ids("b") };
   return await runOver(work, named, resolve, new Set(again));
@@ -119,8 +122,7 @@ async function takeRound(work: SmartWork, limit: number, first: boolean): Promis
   } finally {
     const byRef = new Map(outcomes.map((outcome) => [`${outcome.by}:${outcome.ref}`, outcome]));
     const settlements = claimed.map((entry) => ({
-      side: entry.side,
-      recordId: entry.recordId,
+      id: entry.id,
       version: entry.version,
       againInMs: isUsable(entry) ? againInMs(byRef.get(keyOf(entry)), entry) : null,
     }));

@@ -52,8 +52,10 @@ export async function enqueueChanged(
   const rows = await database.query<{ n: number }>(
     `with queued as (
        insert into public.sync_queue (pair, side, record_id, reason)
-       select $1, 'a', changed.id, 'changed' from (${changedSql(table)}) changed order by changed.id
-       on conflict (pair, side, record_id) do nothing
+       select $1, 'a', changed.id, 'changed' from (${changedSql(table)}) changed
+       where (changed.id in (
+         select q.record_id from public.sync_queue q where q.pair = $1 and q.side = 'a')) is not true
+       order by changed.id
        returning 1
      )
      select count(*)::integer as n from queued`,
@@ -113,10 +115,10 @@ function queuedSql(table: LocalTable, rules: PairRules): string {
     select q.record_id, q.not_before, cw.a_id, cw.b_id, (${unsubscribes}) as unsubscribes,
       (${blanks}) as blanks, ${updates} as updates
     from (
-      select q.record_id, q.not_before,
+      select q.record_id, min(q.not_before) as not_before,
         case when q.record_id ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
           then q.record_id::uuid end as a_id
-      from public.sync_queue q where q.pair = $1 and q.side = 'a'
+      from public.sync_queue q where q.pair = $1 and q.side = 'a' group by q.record_id
     ) q
     join public.integration_crosswalk cw
       on cw.pair = $1 and cw.a_id = q.a_id and cw.link_state = 'linked'
@@ -198,7 +200,7 @@ export async function holdQueued(
        select g.a_id, g.b_id from guilty g
        where (g.record_id in (select record_id from held)) is true order by g.a_id limit 1000
      )
-     select (select count(*)::integer from held) as held,
+     select (select count(distinct record_id)::integer from held) as held,
        array(select a_id::text from told) as "aIds", array(select b_id from told) as "bIds"`,
     [pair, holdMs, `held:${kind}`],
   );
