@@ -224,7 +224,7 @@ async function pretend(work: SmartWork, full: boolean): Promise<SmartRun | null>
   const room = ROUND_RECORDS - records.length;
   if (full && room > 0) {
     const table = await knownTable({ deps });
-    const ids = await peekChanged(pool, pair.name, table, DEAD_AFTER_RUNS, room);
+    const ids = await peekChanged(pool, pair.name, table, pair.rules, DEAD_AFTER_RUNS, room);
     records.push(...ids.map((recordId) => ({ side: "a" as const, recordId, attempts: 1 })));
   }
   if (records.length === 0) return null;
@@ -248,7 +248,8 @@ export async function drain(
     const ended = await endAbandoned(pool, SMART_SYNC, pair.name, STALE_MS);
     if (ended > 0) runtime.log("warn", "runs_abandoned", { runs: ended });
     if (full) {
-      await enqueueChanged(pool, pair.name, await knownTable({ deps }), DEAD_AFTER_RUNS);
+      const table = await knownTable({ deps });
+      await enqueueChanged(pool, pair.name, table, pair.rules, DEAD_AFTER_RUNS);
     }
   }
   const waiting = await countQueued(pool, pair.name);
