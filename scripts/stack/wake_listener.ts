@@ -9,9 +9,12 @@ export interface WakeListenerOptions {
   call(signal: AbortSignal): Promise<void>;
   /** How often the queue is looked at for records that became due by themselves, in ms. Default 60000. */
   everyMs?: number;
-  /** How long after an edit was told of the queue is looked at once more, in ms. Default 1100. */
+  /** How often the queue is looked at in the second behind an edit that was told of, in ms. Default 200. */
   againMs?: number;
 }
+
+// By then the second is over in which the database tells of no other edit.
+const LOOKS = 6;
 
 const DUE = "select exists (select 1 from public.sync_queue where not_before <= now()) as due";
 
@@ -19,10 +22,10 @@ const DUE = "select exists (select 1 from public.sync_queue where not_before <= 
  * Listens for edits of side A, and looks at the queue at once and every minute. There is one call at
  * a time at most, and one more after it if something came meanwhile.
  *
- * The database tells of one edit a second; those behind it are found by a look when the second is over.
+ * The database tells of one edit a second; those behind it are found by looks until the second is over.
  */
 export async function listenForWork(options: WakeListenerOptions): Promise<AsyncDisposable> {
-  const { databaseUrl, call, everyMs = 60_000, againMs = 1_100 } = options;
+  const { databaseUrl, call, everyMs = 60_000, againMs = 200 } = options;
   const end = new AbortController();
   let isWanted = false;
   let working: Promise<void> | undefined;
@@ -47,11 +50,18 @@ export async function listenForWork(options: WakeListenerOptions): Promise<Async
     const { rows } = await client.query<{ due: boolean }>(DUE);
     if (rows[0]?.due === true) wake();
   };
-  let again: number | undefined;
+  let again: ReturnType<typeof setInterval> | undefined;
+  let looks = 0;
   client.on("notification", () => {
     wake();
-    clearTimeout(again);
-    again = setTimeout(() => look().catch(() => {}), againMs);
+    looks = LOOKS;
+    again ??= setInterval(() => {
+      if (--looks <= 0) {
+        clearInterval(again);
+        again = undefined;
+      }
+      look().catch(() => {});
+    }, againMs);
   });
   await client.connect();
   await client.query("listen sync_wake");
@@ -61,7 +71,7 @@ export async function listenForWork(options: WakeListenerOptions): Promise<Async
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
-      clearTimeout(again);
+      clearInterval(again);
       end.abort();
       await working;
       await client.end();
