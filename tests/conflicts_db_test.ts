@@ -193,6 +193,41 @@ Deno.test("a value is kept as it was given, and a number as its digits", async (
   assertEquals((await refusal(huge))[0], "22023");
 });
 
+Deno.test("a list, true or false sent as a text is read as what it says, where the sides are no texts", async () => {
+  await using database = await testDatabase(import.meta.url);
+  const list: ConflictInput = { a: null, b: ["VIP"] };
+  const flag: ConflictInput = { a: true, b: null };
+  const cases: [input: ConflictInput, sent: string, stored: Json][] = [
+    [list, '["Clients","VIP"]', ["Clients", "VIP"]],
+    [list, "[]", []],
+    [flag, "false", false],
+    [flag, "true", true],
+    // Of a text nothing else is made.
+    [{}, "true", "true"],
+    [{}, '["VIP"]', '["VIP"]'],
+    [{ a: null, b: null }, "[]", "[]"],
+  ];
+  for (const [input, sent, stored] of cases) {
+    const id = await insertConflict(database, input);
+    await resolve(database, id, "value", sent);
+    const { rows } = await database.pool.query(
+      "select resolved_value as value from public.sync_conflicts where id = $1",
+      [id],
+    );
+    assertEquals(rows, [{ value: stored }]);
+  }
+  for (const [input, sent] of [[list, "[Oslo"], [list, '[["Oslo"]]'], [flag, "yes"]] as const) {
+    const id = await insertConflict(database, input);
+    const [code, message] = await refusal(resolve(database, id, "value", sent));
+    assertEquals([code, message.includes("Oslo")], ["22023", false]);
+  }
+  // The function behind it is nobody's to call.
+  const [code] = await refusal(
+    call(database, operator, "sync_private.decide_conflict(1, 'local', null)"),
+  );
+  assertEquals(code, "42501");
+});
+
 Deno.test("of two operators at once the second is told that the conflict is not open", async () => {
   await using database = await testDatabase(import.meta.url);
   const other: Caller = {

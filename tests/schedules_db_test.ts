@@ -282,6 +282,55 @@ Deno.test("many edits at once make at most one call a second", async () => {
   }
 });
 
+/** Notifications that come in while something is done. */
+async function notified(database: TestDatabase, work: () => Promise<void>): Promise<number> {
+  const listener = await database.connect();
+  let count = 0;
+  const last = Promise.withResolvers<void>();
+  listener.on("notification", ({ payload }) => {
+    if (payload === "last") last.resolve();
+    else count++;
+  });
+  await listener.query("listen sync_wake");
+  await work();
+  await database.pool.query("select pg_notify('sync_wake', 'last')");
+  await last.promise;
+  await listener.end();
+  return count;
+}
+
+Deno.test("where there is pg_net an edit notifies nobody, and so takes no lock that all commits share", async () => {
+  await using database = await hostedDatabase();
+  assertEquals(await notified(database, () => database.pool.query(ADD).then(() => {})), 0);
+  assertEquals(await calls(database.pool), 1);
+});
+
+Deno.test("where there is none, edits of two connections notify at most once a second, and none waits", async () => {
+  await using database = await testDatabase(import.meta.url);
+  const second = () =>
+    value(database.pool, "floor(extract(epoch from clock_timestamp()))::integer");
+  const clients = await Promise.all([database.connect(), database.connect()]);
+  const [open, other] = clients;
+  try {
+    let seconds = 0;
+    const count = await notified(database, async () => {
+      const from = Number(await second());
+      await open.query("begin");
+      await open.query(ADD);
+      await other.query("set lock_timeout = '1s'");
+      for (let n = 0; n < 50; n++) await other.query(ADD);
+      await open.query("commit");
+      await Promise.all(clients.map(async (client) => {
+        for (let n = 0; n < 50; n++) await client.query(ADD);
+      }));
+      seconds = Number(await second()) - from + 1;
+    });
+    assert(count >= 1 && count <= seconds, `${count} notifications in ${seconds} seconds`);
+  } finally {
+    await Promise.all(clients.map((client) => client.end()));
+  }
+});
+
 Deno.test("a transaction calls once, however long it lasts", async () => {
   await using database = await hostedDatabase();
   const client = await database.connect();

@@ -20,10 +20,10 @@ function total(requests: Record<string, number>): number {
   return Object.values(requests).reduce((sum, n) => sum + n, 0);
 }
 
-Deno.test("a hundred people of whom thirty changed cost four requests at first, then three", async () => {
+Deno.test("a hundred people of whom thirty changed cost three requests, the first time after a backfill too", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(100));
   const emails = Array.from({ length: 100 }, (_, n) => address(n + 1));
-  for (const [round, most] of [[1, 4], [2, 3]] as const) {
+  for (const round of [1, 2]) {
     await world.pool.query(
       `update public.clients set first_name = 'Bea ' || $1 where email in (
          select 'person' || n || '@example.com' from generate_series(1, 30) n)`,
@@ -33,7 +33,7 @@ Deno.test("a hundred people of whom thirty changed cost four requests at first, 
       const { out } = await world.smart({ emails });
       assertEquals(out.filter(({ changed }) => changed).length, 30);
     });
-    assertEquals(requests, { "POST /batch": most });
+    assertEquals(requests, { "POST /batch": 3 });
   }
 });
 

@@ -1,6 +1,8 @@
 /** What stands before the work of smart-sync: the circuit breaker, the day's quota, the database's health. */
 import { assert, assertEquals, assertGreater } from "@std/assert";
+import { backfillSync } from "../shared/http/backfill_sync.ts";
 import type { Runtime } from "../shared/http/runtime.ts";
+import { functionRequest } from "./lib/function_harness.ts";
 import {
   address,
   equalPeople,
@@ -211,8 +213,8 @@ Deno.test("a day's quota is reserved before the work, and what was not used is g
     reserved: 0,
     limit: 5000,
     resetAt: "2026-11-22T00:00:00.000Z",
-    // One of them to look at the account, which is remembered then.
-    requests: 3,
+    // What the account holds is known from the backfill.
+    requests: 2,
   });
   world.simulator.setFaults(DOWN);
   assertEquals((await world.smart({ emails }, at(MORNING))).status, 502);
@@ -330,4 +332,55 @@ Deno.test("a rate limit that is used up is told of at once, and named people nee
   assertGreater(Number(answer.headers.get("retry-after")), 0);
   assert(performance.now() - begin < 20_000);
   assertEquals(await circuit(world), {});
+});
+
+/** Leaves so many requests of the minute, as if others had sent the rest just now. */
+async function leaveRequests(world: TwoWayWorld, left: number): Promise<void> {
+  await world.pool.query(
+    `update public.sync_state set value = value - 'mailerlite' where key = 'token_bucket_state'`,
+  );
+  await world.pool.query(
+    `select * from public.sync_take_tokens('mailerlite', 120, 60000, $1, 0, 0, 60000, 60000)`,
+    [120 - left],
+  );
+  world.simulator.resetRequests();
+}
+
+Deno.test("where few requests are left a backfill waits, and named people and consent do not", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3));
+  const { env } = world.harness.runtime();
+  // Too short to wait for the minute's end.
+  const brief: Partial<Runtime> = {
+    env: (name) => name === "SYNC_MAX_DURATION_MS" ? "30000" : env(name),
+  };
+  const sent = () => Object.values(world.simulator.requests()).reduce((sum, n) => sum + n, 0);
+
+  // A fifth is what a backfill leaves to the others.
+  await leaveRequests(world, 24);
+  const backfill = backfillSync(world.config, world.harness.runtime(brief));
+  const body = { wait: true, autoContinue: false, staleAfterDays: 0 };
+  const answer = await backfill(functionRequest("backfill-sync", body));
+  await answer.body?.cancel();
+  assertEquals(sent(), 0);
+  const [run] = await world.pool.query<{ reason: string }>(
+    `select stop_reason as reason from public.sync_runs where function = 'backfill-sync'
+     order by started_at desc limit 1`,
+  );
+  assertEquals(run?.reason, "rate_limit");
+  assertEquals((await world.sync({}, brief)).done, true);
+  await leaveRequests(world, 1);
+  assertEquals(said(await world.smart({ emails: [address(1)] })), ["no changes detected"]);
+
+  // A tenth is what a full run leaves, but for consent: of 14 two are for the list.
+  for (const [change, done] of [["first_name", false], ["marketing_status", true]] as const) {
+    await leaveRequests(world, 14);
+    await world.editClient(2, {
+      [change]: change === "first_name" ? "Bea" : "unsubscribed",
+    });
+    const full = await world.sync({}, brief);
+    assertEquals([full.done, full.stopReason], [done, done ? "complete" : "rate_limit"], change);
+    await leaveRequests(world, 120);
+    assertEquals((await world.syncAll()).at(-1)?.done, true);
+  }
+  assertEquals(world.subscriber(2)?.status, "unsubscribed");
 });

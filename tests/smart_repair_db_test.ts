@@ -1,5 +1,5 @@
 /** What smart-sync finds wrong about named records in repair mode, and mends. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Step, watched } from "./lib/mortal.ts";
 import {
   address,
@@ -238,4 +238,24 @@ Deno.test("a dry run finds the same and mends nothing", async () => {
   const real = await repair(world, ...emails);
   assertEquals([said(dry), repairs(dry)], [said(real), repairs(real)]);
   assertEquals(repairs(real), [["drift"], ["remote_vanished", "relinked"], ["shadow_missing"], []]);
+});
+
+Deno.test("a shadow cannot be without its link: the database deletes it with it, and refuses one alone", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(2));
+  await world.pool.query(
+    `delete from public.integration_crosswalk where a_id = $1`,
+    [clientId(1)],
+  );
+  const shadows = await world.pool.query(`select crosswalk_id from public.shadow_snapshots`);
+  assertEquals(shadows.length, 1);
+  await assertRejects(() =>
+    world.pool.query(
+      `insert into public.shadow_snapshots (crosswalk_id, a, b, a_token, b_token)
+       values (0, '{}', '{}', '', '')`,
+    )
+  );
+  // Who lost both is found by address and linked anew.
+  const { out } = await world.smart({ emails: [address(1)], repair: true });
+  assertEquals(out.map(({ changed }) => changed), [true]);
+  assertEquals((await world.pool.query(`select 1 from public.shadow_snapshots`)).length, 2);
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { testDatabase } from "./lib/database.ts";
+import { TokenBucket } from "../shared/limits/token_bucket.ts";
 import { BUCKET, busiestWindow, RateWorld } from "./lib/rate_workers.ts";
 
 const WINDOW_MS = 60_000;
@@ -125,4 +126,53 @@ Deno.test("a run that releases its tokens gives them back at once", async () => 
   assertEquals(rows[0].grants, {});
   const second = await world.send({ ...demand, durationMs: 50_000 });
   assertEquals(first.arrivals.length + second.arrivals.length, BUDGET);
+});
+
+/** How long small bursts of urgent requests wait beside workers that want all there is, in ms, and what arrived in all. */
+async function besideBulk(seed: number, leaves: number) {
+  await using db = await testDatabase(import.meta.url);
+  const world = new RateWorld(db, seed);
+  const { clock } = world;
+  const { store, end } = await world.connect();
+  const waits: number[] = [];
+  const arrivals: number[] = [];
+  const buckets = { [BUCKET]: { budget: BUDGET } };
+  const urgent = async () => {
+    while (clock.now() < world.startedAt + TEN_MINUTES_MS - WINDOW_MS) {
+      await clock.sleep(world.between(15_000, 25_000));
+      // Each burst is a call of its own, in an isolate of its own.
+      await using bucket = new TokenBucket({ store, buckets, now: clock.now, sleep: clock.sleep });
+      await Promise.all(Array.from({ length: 4 }, async () => {
+        const asked = clock.now();
+        const permit = await bucket.take(BUCKET);
+        waits.push(clock.now() - asked);
+        arrivals.push(clock.now() - world.startedAt);
+        await clock.sleep(100);
+        permit.settle(null);
+      }));
+    }
+  };
+  const bulk = await world.send({
+    workers: 4,
+    concurrency: 2,
+    durationMs: TEN_MINUTES_MS,
+    limits: { budget: BUDGET },
+    latencyMs: [50, 500],
+    remote: () => null,
+    leaves,
+  }, [urgent()]);
+  await end();
+  const all = [...bulk.arrivals, ...arrivals].sort((one, other) => one - other);
+  return { longest: Math.max(...waits), all, bulk: bulk.arrivals.length };
+}
+
+Deno.test("what is urgent passes bulk work that wants all there is, at once, and the budget is kept", async () => {
+  const { longest, all, bulk } = await besideBulk(6, 0.2);
+  // A call of the database, and no wait.
+  assert(longest <= 50, `waited ${longest} ms`);
+  assert(busiestWindow(all, WINDOW_MS) <= BUDGET);
+  assert(bulk >= 0.65 * BUDGET * 10, `${bulk} requests of bulk work`);
+  // Without the order it stands in the queue like anybody.
+  const { longest: without } = await besideBulk(6, 0);
+  assert(without > 5_000, `waited ${without} ms`);
 });

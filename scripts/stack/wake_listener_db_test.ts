@@ -34,6 +34,26 @@ Deno.test("what comes during a call makes one more, however much it is", async (
   gates[2]?.resolve();
 });
 
+Deno.test("an edit that is not told of, being the second in its second, is found when that is over", async () => {
+  await using database = await testDatabase(import.meta.url);
+  let calls = 0;
+  const call = () => {
+    calls++;
+    return Promise.resolve();
+  };
+  await using _ = await listenForWork({ databaseUrl: database.url, call, againMs: 50 });
+  await database.pool.query("select pg_notify('sync_wake', '')");
+  await until(
+    "the call for the edit that was told of",
+    () => Promise.resolve(calls > 0 ? true : undefined),
+  );
+  // Nobody is told of a row that is put in by hand.
+  await database.pool.query(
+    `insert into public.sync_queue (pair, side, record_id, reason) values ('p', 'a', '1', 'edited')`,
+  );
+  await until("the other edit is called for", () => Promise.resolve(calls > 1 ? true : undefined));
+});
+
 Deno.test("records that are due already, and those that become due, are called for without an edit", async () => {
   await using database = await testDatabase(import.meta.url);
   await database.pool.query(ADD);

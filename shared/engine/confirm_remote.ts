@@ -1,4 +1,4 @@
-import type { RemoteRecord } from "../connectors/connector.ts";
+import type { ConnectorContext, RemoteRecord } from "../connectors/connector.ts";
 import { UnreadableRecordsError } from "../connectors/unreadable_records_error.ts";
 import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
 import type { CanonicalRecord } from "../merge/pair.ts";
@@ -9,6 +9,7 @@ import type { Batch } from "./batch.ts";
 import { replan } from "./plan_batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
 import type { Slice } from "./slice.ts";
+import { remoteFor } from "./urgency.ts";
 
 /** A batch's plans, each made from what the remote holds this moment where it is about to be written there. */
 export interface Confirmed {
@@ -30,15 +31,16 @@ function needsReading(plan: ItemPlan, { dryRun, justRead }: Batch): boolean {
 /** Reads records by id; a record that cannot be read does not hide the others. */
 async function getReadable(
   batch: Batch,
+  remote: ConnectorContext,
   ids: readonly string[],
 ): Promise<(RemoteRecord | null | "unreadable")[]> {
   const { pair: { remote: { connector } } } = batch.slice.deps;
   try {
-    return [...await connector.get(batch.slice.remote, ids)];
+    return [...await connector.get(remote, ids)];
   } catch (error) {
     if (!(error instanceof UnreadableRecordsError) || error.indexes.length === 0) throw error;
     const bad = new Set(error.indexes);
-    const good = await getReadable(batch, ids.filter((_, index) => !bad.has(index)));
+    const good = await getReadable(batch, remote, ids.filter((_, index) => !bad.has(index)));
     let next = 0;
     return ids.map((_, index) => bad.has(index) ? "unreadable" : good[next++] ?? null);
   }
@@ -48,14 +50,15 @@ async function getReadable(
 export async function findReadable(
   slice: Slice,
   keys: readonly string[],
+  remote: ConnectorContext = slice.remote,
 ): Promise<(readonly RemoteRecord[] | "unreadable")[]> {
   if (keys.length === 0) return [];
   try {
-    return [...await slice.deps.pair.remote.connector.find(slice.remote, keys)];
+    return [...await slice.deps.pair.remote.connector.find(remote, keys)];
   } catch (error) {
     if (!(error instanceof UnreadableRecordsError) || error.indexes.length === 0) throw error;
     const bad = new Set(error.indexes);
-    const good = await findReadable(slice, keys.filter((_, index) => !bad.has(index)));
+    const good = await findReadable(slice, keys.filter((_, index) => !bad.has(index)), remote);
     let next = 0;
     return keys.map((_, index) => bad.has(index) ? "unreadable" : good[next++] ?? []);
   }
@@ -89,7 +92,7 @@ async function findAppeared(
   const skipped = new Map<number, string>();
   const creates = plans.filter(({ kind }) => kind === "create_remote");
   const keys = creates.map((plan) => claimedKey(plan, keyField) ?? "");
-  const found = await findReadable(batch.slice, keys);
+  const found = await findReadable(batch.slice, keys, remoteFor(batch, plans));
   for (const [index, { record: { ordinal } }] of creates.entries()) {
     const records = found[index] ?? [];
     if (records === "unreadable") skipped.set(ordinal, "unreadable_record");
@@ -128,6 +131,7 @@ async function findReturned(
   const found = await findReadable(
     batch.slice,
     orphaned.map(({ left }) => String(left?.[keyField] ?? "")),
+    remoteFor(batch, plans),
   );
   for (const [index, { record: { ordinal } }] of orphaned.entries()) {
     const records = found[index] ?? [];
@@ -171,7 +175,11 @@ export async function confirmRemote(
   const skipped = new Map<number, string>();
   const reading = plans.filter((plan) => needsReading(plan, batch));
   const fresh = new Map<number, CanonicalRecord | null>();
-  const read = await getReadable(batch, reading.map((plan) => plan.record.bId ?? ""));
+  const read = await getReadable(
+    batch,
+    remoteFor(batch, plans),
+    reading.map((plan) => plan.record.bId ?? ""),
+  );
   for (const [index, plan] of reading.entries()) {
     const answer = read[index] ?? null;
     const { ordinal } = plan.record;

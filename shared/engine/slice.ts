@@ -4,6 +4,7 @@
  * @module
  */
 import type { ConnectorContext } from "../connectors/connector.ts";
+import type { RateLimiter } from "../limits/rate_limiter.ts";
 import { RateWaitError } from "../limits/rate_wait_error.ts";
 import type { DatabasePool } from "../store/database.ts";
 import { LeaseLostError } from "../store/lease_lost_error.ts";
@@ -29,6 +30,8 @@ export interface SliceDeps {
   readonly pair: Pair;
   /** How to reach the remote; its signal is replaced by the slice's own. */
   readonly remote: ConnectorContext;
+  /** Leave to send what goes ahead of all else. */
+  readonly urgentLimiter: RateLimiter;
   readonly deadline: Deadline;
   readonly every: Every;
   readonly log: Log;
@@ -39,6 +42,8 @@ export interface Slice {
   readonly deps: SliceDeps;
   /** As `deps.remote`, and it stops when the slice has to. Counts what it sends. */
   readonly remote: ConnectorContext;
+  /** As {@linkcode Slice.remote}, ahead of all other work in the wait for the rate limit. */
+  readonly urgent: ConnectorContext;
   /** Requests sent since the last call. */
   takeRequests(): number;
   /** Why to stop before the next step, or null. */
@@ -69,6 +74,7 @@ class SliceState implements Slice {
   #requests = 0;
   #pauseRequested = false;
   readonly remote: ConnectorContext;
+  readonly urgent: ConnectorContext;
 
   constructor(readonly deps: SliceDeps) {
     const outer = deps.remote;
@@ -80,6 +86,7 @@ class SliceState implements Slice {
       },
       signal: AbortSignal.any([outer.signal, this.#abort.signal]),
     };
+    this.urgent = { ...this.remote, limiter: deps.urgentLimiter };
   }
 
   takeRequests(): number {

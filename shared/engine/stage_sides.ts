@@ -4,6 +4,7 @@ import { countLinked, stagePage } from "../store/backfill_store.ts";
 import { isDataError } from "../store/is_data_error.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import type { Run } from "../store/run.ts";
+import { rememberSchema } from "../store/schema_store.ts";
 import {
   plainLocalSql,
   type PlainRemotePage,
@@ -11,6 +12,7 @@ import {
   stagePlainLocal,
   stagePlainRemote,
 } from "../store/stage_plain.ts";
+import { managedSets } from "./batch_config.ts";
 import { checkRemoteSchema } from "./open_sides.ts";
 import { freeBytes } from "./free_bytes.ts";
 import { RemoteEmptyError } from "./remote_empty_error.ts";
@@ -197,9 +199,10 @@ async function readRemotePage(
 async function remoteStart(slice: Slice, run: Run): Promise<string | null> {
   const { next, done } = sideCursor(run, "b");
   if (done || next !== null) return next;
-  const { pair } = slice.deps;
+  const { pool, pair } = slice.deps;
   const schema = await pair.remote.connector.describe(slice.remote);
   checkRemoteSchema(pair, schema);
+  await rememberSchema(pool, pair.name, pair.fingerprint, managedSets(pair, schema));
   return schema.start;
 }
 

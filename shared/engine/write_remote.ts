@@ -5,6 +5,7 @@ import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
 import { clearIntents, type Intent, writeIntents } from "../store/intent_store.ts";
 import type { Batch } from "./batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
+import { remoteFor } from "./urgency.ts";
 
 /** What became of a batch's writes at the remote, by ordinal. */
 export interface RemoteWrites {
@@ -108,7 +109,8 @@ export async function writeRemote(
   await writeIntents(pool, batch.run, writes.map(({ intent }) => intent));
   let answers: readonly WriteResult[];
   try {
-    answers = await connector.write(batch.slice.remote, batch.schema, writes.map(({ op }) => op));
+    const remote = remoteFor(batch, writes.map(({ plan }) => plan));
+    answers = await connector.write(remote, batch.schema, writes.map(({ op }) => op));
   } catch (error) {
     // The contract: what throws has sent nothing. The database may be what is
     // gone, and then the intents are read at the next start.

@@ -82,7 +82,7 @@ async function workOn(
   request: Request_,
   run: Run,
 ): Promise<Run | null> {
-  using slice = sliceDeps(runtime, pair);
+  using slice = sliceDeps(NAME, runtime, pair);
   let left: Run | null;
   try {
     left = await backfill(slice.deps, run);

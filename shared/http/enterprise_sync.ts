@@ -188,7 +188,7 @@ async function run(
   };
   const plans: Json[] = [];
   const keep = (batch: readonly ItemPlan[]) => void plans.push(...batch.map(showPlan));
-  using slice = sliceDeps(runtime, pair, request.maxDurationMs);
+  using slice = sliceDeps(NAME, runtime, pair, request.maxDurationMs);
   const counted: typeof slice.deps = {
     ...slice.deps,
     remote: {

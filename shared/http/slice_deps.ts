@@ -15,6 +15,17 @@ export const DEFAULT_MAX_DURATION_MS = 120_000;
 // begins just below 1 s still ends below 2 s.
 const MAX_CPU_MS = 700;
 
+/**
+ * Of each of the remote's budgets, what a function leaves to work that is more
+ * urgent. Named people wait for the answer, and so does whoever must not be
+ * written to any more; a backfill has all night.
+ */
+const LEFT_TO_OTHERS = {
+  "backfill-sync": 0.2,
+  "enterprise-sync": 0.1,
+  "smart-sync": 0,
+} as const;
+
 /** What a slice needs, and how it is given back. */
 export interface OpenSlice extends Disposable {
   readonly deps: SliceDeps;
@@ -50,7 +61,12 @@ function durationMs(env: Runtime["env"], wantedMs: number | undefined): number {
  *
  * @param wantedMs How long the caller lets it take; `SYNC_MAX_DURATION_MS` is the ceiling where it is set.
  */
-export function sliceDeps(runtime: Runtime, pair: Pair, wantedMs?: number): OpenSlice {
+export function sliceDeps(
+  functionName: keyof typeof LEFT_TO_OTHERS,
+  runtime: Runtime,
+  pair: Pair,
+  wantedMs?: number,
+): OpenSlice {
   const pool = runtime.database();
   const meter = new BusyMeter(runtime.monotonic, runtime.every);
   const deadline = new Deadline({
@@ -83,9 +99,10 @@ export function sliceDeps(runtime: Runtime, pair: Pair, wantedMs?: number): Open
         now: runtime.now,
         sleep: runtime.sleep,
         random: runtime.random,
-        limiter: bucket,
+        limiter: bucket.leaving(LEFT_TO_OTHERS[functionName]),
         signal: new AbortController().signal,
       },
+      urgentLimiter: bucket,
     },
     release: () => bucket.release(),
     [Symbol.dispose]: () => meter[Symbol.dispose](),

@@ -98,8 +98,11 @@ async function runOverQueued(
   records: readonly Pick<QueuedRecord, "side" | "recordId" | "attempts">[],
   resolve: boolean,
 ): Promise<SmartRun> {
-  const ids = (side: "a" | "b") =>
-    records.flatMap((entry) => entry.side === side && isUsable(entry) ? [entry.recordId] : []);
+  const ids = (side: "a" | "b") => [
+    ...new Set(
+      records.flatMap((entry) => entry.side === side && isUsable(entry) ? [entry.recordId] : []),
+    ),
+  ];
   const again = records.filter(({ attempts }) => attempts > 1).map(({ recordId }) => recordId);
   const named = { keys: [], aIds: ids("a"), bIds: ids("b") };
   return await runOver(work, named, resolve, new Set(again));
@@ -119,8 +122,7 @@ async function takeRound(work: SmartWork, limit: number, first: boolean): Promis
   } finally {
     const byRef = new Map(outcomes.map((outcome) => [`${outcome.by}:${outcome.ref}`, outcome]));
     const settlements = claimed.map((entry) => ({
-      side: entry.side,
-      recordId: entry.recordId,
+      id: entry.id,
       version: entry.version,
       againInMs: isUsable(entry) ? againInMs(byRef.get(keyOf(entry)), entry) : null,
     }));
@@ -222,7 +224,7 @@ async function pretend(work: SmartWork, full: boolean): Promise<SmartRun | null>
   const room = ROUND_RECORDS - records.length;
   if (full && room > 0) {
     const table = await knownTable({ deps });
-    const ids = await peekChanged(pool, pair.name, table, DEAD_AFTER_RUNS, room);
+    const ids = await peekChanged(pool, pair.name, table, pair.rules, DEAD_AFTER_RUNS, room);
     records.push(...ids.map((recordId) => ({ side: "a" as const, recordId, attempts: 1 })));
   }
   if (records.length === 0) return null;
@@ -246,7 +248,8 @@ export async function drain(
     const ended = await endAbandoned(pool, SMART_SYNC, pair.name, STALE_MS);
     if (ended > 0) runtime.log("warn", "runs_abandoned", { runs: ended });
     if (full) {
-      await enqueueChanged(pool, pair.name, await knownTable({ deps }), DEAD_AFTER_RUNS);
+      const table = await knownTable({ deps });
+      await enqueueChanged(pool, pair.name, table, pair.rules, DEAD_AFTER_RUNS);
     }
   }
   const waiting = await countQueued(pool, pair.name);

@@ -87,7 +87,7 @@ export async function withSmartWork<Result>(
     requests: 0,
   };
   const quota = quotaOf(runtime);
-  using slice = sliceDeps(runtime, pair, wantedMs);
+  using slice = sliceDeps(SMART_SYNC, runtime, pair, wantedMs);
   const { deps } = slice;
   const counted: SliceDeps = {
     ...deps,

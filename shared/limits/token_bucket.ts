@@ -66,6 +66,23 @@ export class TokenBucket implements RateLimiter, AsyncDisposable {
   }
 
   /**
+   * Leave to send for work that is less urgent than other work: it leaves the
+   * tokens that come free first to those who ask without it, so they pass it in
+   * the queue.
+   *
+   * @param share Of each budget, from 0 to below 1; what it leaves is rounded down.
+   * @throws {RangeError} From `take`, if the share leaves nothing.
+   */
+  leaving(share: number): RateLimiter {
+    return {
+      take: (bucket) => {
+        const budget = this.#limits.get(bucket)?.budget ?? 0;
+        return this.take(bucket, { reserve: Math.floor(budget * share) });
+      },
+    };
+  }
+
+  /**
    * Gives back what is held and reports what was answered. Call it when the last
    * request of a run is settled: without it, unused tokens come back to other
    * workers only after the block's life, a flight and a window.

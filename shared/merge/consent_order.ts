@@ -20,9 +20,12 @@ export function isStricter(status: ForbiddingStatus, than: ForbiddingStatus): bo
 }
 
 /**
- * Tells whether a person with this consent may be created at the remote. `none`
- * is not enough: a created person can be written to, and was never asked.
+ * The words with which a person may be created at the remote. `none` is not among
+ * them: a created person can be written to, and was never asked.
  */
-export function mayBeCreated(status: Json | undefined): status is "subscribed" | "pending" {
-  return status === "subscribed" || status === "pending";
+export const CREATABLE = ["subscribed", "pending"] as const;
+
+/** Tells whether a person with this consent may be created at the remote. */
+export function mayBeCreated(status: Json | undefined): status is (typeof CREATABLE)[number] {
+  return CREATABLE.some((word) => word === status);
 }

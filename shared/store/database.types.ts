@@ -207,14 +207,14 @@ isOneToOne: false
                   ]
                 },"sync_queue": {
                   Row: {
-                    "attempts": number,"enqueued_at": string,"not_before": string,"pair": string,"reason": string,"record_id": string,"side": unknown,"version": number
+                    "attempts": number,"enqueued_at": string,"id": number,"not_before": string,"pair": string,"reason": string,"record_id": string,"side": unknown,"version": number
                   }
                   ComputedFields: never
                   Insert: {
-                    "attempts"?: number,"enqueued_at"?: string,"not_before"?: string,"pair": string,"reason": string,"record_id": string,"side": unknown,"version"?: number
+                    "attempts"?: number,"enqueued_at"?: string,"id"?: never,"not_before"?: string,"pair": string,"reason": string,"record_id": string,"side": unknown,"version"?: number
                   }
                   Update: {
-                    "attempts"?: number,"enqueued_at"?: string,"not_before"?: string,"pair"?: string,"reason"?: string,"record_id"?: string,"side"?: unknown,"version"?: number
+                    "attempts"?: number,"enqueued_at"?: string,"id"?: never,"not_before"?: string,"pair"?: string,"reason"?: string,"record_id"?: string,"side"?: unknown,"version"?: number
                   }
                   Relationships: [
                     

@@ -6,15 +6,36 @@
  * @module
  */
 import type { GuardKind } from "../merge/guard_kinds.ts";
-import { FORBIDDING } from "../merge/consent_order.ts";
+import { CREATABLE, FORBIDDING } from "../merge/consent_order.ts";
 import type { PairRules } from "../merge/pair.ts";
 import type { Database } from "./database.ts";
 import type { LocalTable } from "./local_table.ts";
 import { literal } from "./plain_sql.ts";
 import { token } from "./token.ts";
+import { keyDigest } from "./work_store.ts";
+
+/**
+ * SQL for whether a record without a link could be made at the remote. One that could not may still
+ * belong to somebody there, who is found by a hint about them or a full run; looked up each time it
+ * would cost a request for nothing.
+ */
+function couldBeMade(rules: PairRules): string {
+  const key = rules.fields[rules.keyField]?.local;
+  const consents = Object.values(rules.fields).filter(({ kind }) => kind === "consent");
+  if (rules.onNewLocal === "ignore" || key === undefined || consents.length === 0) return "false";
+  const keySql = `lower(btrim(a.doc ->> ${literal(key)}))`;
+  const words = CREATABLE.map(literal).join(", ");
+  return [
+    `${keySql} <> ''`,
+    ...consents.map(({ local }) => `a.doc ->> ${literal(local)} in (${words})`),
+    `not exists (
+       select 1 from public.sync_suppressions p
+       where p.pair = $1 and p.key_digest = ${keyDigest("$1", keySql)})`,
+  ].join(" and ");
+}
 
 /** SQL for the ids of records of side A that the sync has to look at. Takes the pair and the runs after which a failed record is left alone. */
-function changedSql(table: LocalTable): string {
+function changedSql(table: LocalTable, rules: PairRules): string {
   const dead = (key: string) =>
     `exists (
        select 1 from public.sync_failures f
@@ -27,7 +48,7 @@ function changedSql(table: LocalTable): string {
     left join public.integration_crosswalk cw
       on cw.pair = $1 and cw.a_id = a.id and cw.link_state <> 'keep_apart'
     left join public.shadow_snapshots s on s.crosswalk_id = cw.id
-    where cw.id is null and not ${dead("'a:' || a.id")}
+    where cw.id is null and not ${dead("'a:' || a.id")} and ${couldBeMade(rules)}
       or cw.link_state = 'linked' and not ${dead("'cw:' || cw.id")} and (
         s.crosswalk_id is null or s.a_token is distinct from ${token("a.doc")}
         or exists (
@@ -38,7 +59,8 @@ function changedSql(table: LocalTable): string {
 
 /**
  * Puts every record of side A into the queue that was edited since the last
- * agreement, or belongs to nobody. One that is in it stays as it is.
+ * agreement, or belongs to nobody and could be made at the remote. One that is in
+ * it stays as it is.
  *
  * @param deadAfterRuns Failing runs after which a record is left alone until it changes.
  * @returns How many were put in.
@@ -47,13 +69,16 @@ export async function enqueueChanged(
   database: Database,
   pair: string,
   table: LocalTable,
+  rules: PairRules,
   deadAfterRuns: number,
 ): Promise<number> {
   const rows = await database.query<{ n: number }>(
     `with queued as (
        insert into public.sync_queue (pair, side, record_id, reason)
-       select $1, 'a', changed.id, 'changed' from (${changedSql(table)}) changed order by changed.id
-       on conflict (pair, side, record_id) do nothing
+       select $1, 'a', changed.id, 'changed' from (${changedSql(table, rules)}) changed
+       where (changed.id in (
+         select q.record_id from public.sync_queue q where q.pair = $1 and q.side = 'a')) is not true
+       order by changed.id
        returning 1
      )
      select count(*)::integer as n from queued`,
@@ -67,11 +92,12 @@ export async function peekChanged(
   database: Database,
   pair: string,
   table: LocalTable,
+  rules: PairRules,
   deadAfterRuns: number,
   limit: number,
 ): Promise<string[]> {
   const rows = await database.query<{ id: string }>(
-    `select changed.id from (${changedSql(table)}) changed
+    `select changed.id from (${changedSql(table, rules)}) changed
      left join public.sync_queue q
        on q.pair = $1 and q.side = 'a' and q.record_id = changed.id
      where q.record_id is null order by changed.id limit $3`,
@@ -113,10 +139,10 @@ function queuedSql(table: LocalTable, rules: PairRules): string {
     select q.record_id, q.not_before, cw.a_id, cw.b_id, (${unsubscribes}) as unsubscribes,
       (${blanks}) as blanks, ${updates} as updates
     from (
-      select q.record_id, q.not_before,
+      select q.record_id, min(q.not_before) as not_before,
         case when q.record_id ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
           then q.record_id::uuid end as a_id
-      from public.sync_queue q where q.pair = $1 and q.side = 'a'
+      from public.sync_queue q where q.pair = $1 and q.side = 'a' group by q.record_id
     ) q
     join public.integration_crosswalk cw
       on cw.pair = $1 and cw.a_id = q.a_id and cw.link_state = 'linked'
@@ -198,7 +224,7 @@ export async function holdQueued(
        select g.a_id, g.b_id from guilty g
        where (g.record_id in (select record_id from held)) is true order by g.a_id limit 1000
      )
-     select (select count(*)::integer from held) as held,
+     select (select count(distinct record_id)::integer from held) as held,
        array(select a_id::text from told) as "aIds", array(select b_id from told) as "bIds"`,
     [pair, holdMs, `held:${kind}`],
   );

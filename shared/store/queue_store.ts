@@ -1,14 +1,15 @@
 /**
- * The queue: records that are worth a closer look, one row a record.
+ * The queue: records that are worth a closer look. A record of side B has one row,
+ * one of side A more than one after edits of it that were open at one time.
  *
  * @module
  */
 import type { Database } from "./database.ts";
 
-/** A record to put into the queue. */
+/** A record of side B to put into the queue; those of side A are put in by the triggers. */
 export interface QueueEntry {
   readonly pair: string;
-  readonly side: "a" | "b";
+  readonly side: "b";
   readonly recordId: string;
   /** Why, in words of ours; never a value. */
   readonly reason: string;
@@ -35,7 +36,7 @@ export async function enqueue(
        from jsonb_to_recordset($1::jsonb)
          as e (pair text, side "char", record_id text, reason text, n integer)
        order by e.pair, e.side, e.record_id, e.n desc
-       on conflict (pair, side, record_id) do update
+       on conflict (pair, record_id) where side = 'b' do update
        set version = q.version + 1, reason = excluded.reason,
          not_before = least(q.not_before, excluded.not_before)
        returning 1
@@ -50,8 +51,9 @@ export async function enqueue(
   return rows[0]?.count ?? 0;
 }
 
-/** A record that a worker has taken out of the queue for a while. */
+/** A row that a worker has taken out of the queue for a while. */
 export interface QueuedRecord {
+  readonly id: number;
   readonly side: "a" | "b";
   readonly recordId: string;
   /** Raised whenever it is put in again. */
@@ -75,7 +77,7 @@ export async function claimQueued(
     // "is true" keeps what is due a hash that is built once. As a join, planned from
     // statistics of before the queue was filled, it would be compared with every row.
     `with due as materialized (
-       select side, record_id from public.sync_queue
+       select id from public.sync_queue
        where pair = $1 and not_before <= now()
        order by enqueued_at, side, record_id
        limit $2
@@ -84,9 +86,8 @@ export async function claimQueued(
      update public.sync_queue q
      set not_before = now() + make_interval(secs => $3::double precision / 1000),
        attempts = q.attempts + 1
-     where q.pair = $1 and q.not_before <= now()
-       and ((q.side, q.record_id) in (select side, record_id from due)) is true
-     returning q.side, q.record_id as "recordId", q.version::float8 as version, q.attempts`,
+     where q.pair = $1 and q.not_before <= now() and (q.id in (select id from due)) is true
+     returning q.id::float8 as id, q.side, q.record_id as "recordId", q.version::float8 as version, q.attempts`,
     [pair, limit, leaseMs],
   );
 }
@@ -98,17 +99,16 @@ export async function peekQueued(
   limit: number,
 ): Promise<QueuedRecord[]> {
   return await database.query<QueuedRecord>(
-    `select side, record_id as "recordId", version::float8 as version, attempts
+    `select id::float8 as id, side, record_id as "recordId", version::float8 as version, attempts
      from public.sync_queue where pair = $1 and not_before <= now()
      order by enqueued_at, side, record_id limit $2`,
     [pair, limit],
   );
 }
 
-/** What became of a record that was taken out. */
+/** What became of a row that was taken out. */
 export interface QueueSettlement {
-  readonly side: "a" | "b";
-  readonly recordId: string;
+  readonly id: number;
   readonly version: number;
   /** When to look at it again, in ms from now; null if it is done with. */
   readonly againInMs: number | null;
@@ -126,37 +126,34 @@ export async function settleQueued(
 ): Promise<void> {
   if (settlements.length === 0) return;
   await database.query(
-    // Looked up one by one, by the whole key and in its order; see also claimQueued.
+    // Looked up one by one; see also claimQueued.
     `with given as materialized (
        select * from jsonb_to_recordset($2::jsonb)
-         as g (side "char", "recordId" text, version bigint, "againInMs" double precision)
-       order by side, "recordId"
+         as g (id bigint, version bigint, "againInMs" double precision)
+       order by id
      ),
      held as materialized (
-       select q.side, q.record_id, q.version = g.version and g."againInMs" is null as done,
+       select q.id, q.version = g.version and g."againInMs" is null as done,
          case when q.version = g.version then now() + make_interval(secs => g."againInMs" / 1000)
            else now() end as due
        from given g cross join lateral (
-         select q.side, q.record_id, q.version from public.sync_queue q
-         where q.pair = $1 and q.side = g.side and q.record_id = g."recordId"
+         select q.id, q.version from public.sync_queue q
+         where q.pair = $1 and q.id = g.id
          for update skip locked
        ) q
      ),
      gone as (
        delete from public.sync_queue q
-       where q.pair = $1 and ((q.side, q.record_id) in (
-         select side, record_id from held where done)) is true
+       where q.pair = $1 and (q.id in (select id from held where done)) is true
      )
      update public.sync_queue q
-     set not_before = (
-       select held.due from held where held.side = q.side and held.record_id = q.record_id)
-     where q.pair = $1 and ((q.side, q.record_id) in (
-       select side, record_id from held where not done)) is true`,
+     set not_before = (select held.due from held where held.id = q.id)
+     where q.pair = $1 and (q.id in (select id from held where not done)) is true`,
     [pair, JSON.stringify(settlements)],
   );
 }
 
-/** How many records of a pair are in the queue, and how many of them are due. */
+/** How many rows of a pair are in the queue, and how many of them are due. */
 export async function countQueued(
   database: Database,
   pair: string,

@@ -30,6 +30,8 @@ export interface Demand {
   /** Shortest and longest time from sending to answer, in ms. The arrival is anywhere between. */
   readonly latencyMs: readonly [number, number];
   readonly remote: Remote;
+  /** Of the budget, what the workers leave to more urgent work; default nothing. */
+  readonly leaves?: number;
   /** When a worker is killed, in ms from the start: it sends no more and reports nothing. */
   readonly killedAfterMs?: (worker: number) => number;
 }
@@ -63,7 +65,7 @@ export class RateWorld {
     const arrivals: number[] = [];
     const statements = this.#statements;
     const workers = await Promise.all(
-      Array.from({ length: demand.workers }, () => this.#connect()),
+      Array.from({ length: demand.workers }, () => this.connect()),
     );
     try {
       await this.clock.run(Promise.all([
@@ -77,7 +79,8 @@ export class RateWorld {
     return { arrivals, statements: this.#statements - statements };
   }
 
-  async #connect(): Promise<{ store: TokenBucketStore; end: () => Promise<void> }> {
+  /** A connection of its own to the shared bucket. */
+  async connect(): Promise<{ store: TokenBucketStore; end: () => Promise<void> }> {
     const { clock } = this;
     const client = await this.#db.connect();
     const buckets = new DatabaseTokenBuckets({
@@ -115,9 +118,10 @@ export class RateWorld {
       sleep: clock.sleep,
       maxWaitMs: () => startedAt + end - clock.now(),
     });
+    const limiter = demand.leaves === undefined ? bucket : bucket.leaving(demand.leaves);
     const loop = async () => {
       while (clock.now() < startedAt + end) {
-        const permit = await bucket.take(BUCKET).catch((error: unknown) => {
+        const permit = await limiter.take(BUCKET).catch((error: unknown) => {
           if (error instanceof RateWaitError) return null;
           throw error;
         });
