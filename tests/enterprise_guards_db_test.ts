@@ -204,3 +204,84 @@ Deno.test("what a guard tells of counts every record there is, not those it had 
   const [finding] = await world.findings();
   assertEquals(finding?.a_ids.length, many);
 });
+
+/** A run that is cut off before it has planned anything, over more deletes than the limit lets through. */
+async function cutOff(world: TwoWayWorld): Promise<EnterpriseAnswer> {
+  for (const n of DANGEROUS) await world.deleteClient(n);
+  const ending = new AbortController();
+  const answer = await world.sync({}, {
+    shutdown: ending.signal,
+    fetch: async (input, init) => {
+      ending.abort();
+      return await world.simulator.handle(new Request(input, init));
+    },
+  });
+  assertEquals([answer.done, answer.recordsProcessed], [false, 0]);
+  return answer;
+}
+
+async function allowed(world: TwoWayWorld): Promise<unknown[]> {
+  return await world.pool.query(
+    `select run_id, after from public.sync_log where action = 'allow' order by id`,
+  );
+}
+
+for (const how of ["its cursor", "none"]) {
+  Deno.test(`an override that comes with a later call of a run counts from then on, and is logged: with ${how}`, async () => {
+    await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+      config: changedConfig({ onLocalDelete: "delete", limits: limitsOf("deletes") }),
+    });
+    const { runId, nextCursor } = await cutOff(world);
+    const override = { guards: ["updates", "deletes"], reason: "the four left the company" };
+    const cursor = how === "none" ? {} : { cursor: nextCursor };
+    const answer = await world.sync({ ...cursor, override, maxRecords: 2 });
+    assertEquals([answer.runId, answer.stopReason], [runId, "record_limit"]);
+    // What the run may already is not allowed a second time.
+    const last = await world.sync({ override: { ...override, guards: ["deletes", "blanks"] } });
+    assertEquals([last.runId, last.stopReason], [runId, "complete"]);
+    assertEquals(world.simulator.counts().subscribers, PEOPLE - 4);
+    const by = "secret:default";
+    assertEquals(await allowed(world), [
+      { run_id: runId, after: { ...override, by } },
+      { run_id: runId, after: { ...override, guards: ["blanks"], by } },
+    ]);
+    for (const n of [5, 6, 7, 8]) await world.deleteClient(n);
+    assertEquals((await world.sync()).stopReason, "guard");
+  });
+}
+
+Deno.test("a run that nobody has allowed anything is stopped, whoever called it before", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+    config: changedConfig({ onLocalDelete: "delete", limits: limitsOf("deletes") }),
+  });
+  const { runId } = await cutOff(world);
+  const answer = await world.sync({ override: { guards: ["updates"], reason: "another" } });
+  assertStopped(answer, "deletes");
+  assertEquals(answer.runId, runId);
+});
+
+Deno.test("what a look at how things stand was allowed is not allowed to the next one", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+    config: changedConfig({ onLocalDelete: "delete", limits: limitsOf("deletes") }),
+  });
+  for (const n of DANGEROUS) await world.deleteClient(n);
+  const override = { guards: ["deletes"], reason: "what if" };
+  const first = await world.sync({ dryRun: true, override, maxRecords: 1 });
+  assertEquals(first.stopReason, "record_limit");
+  const goingOn = await world.sync({ dryRun: true, maxRecords: 1, cursor: first.nextCursor });
+  assertEquals(goingOn.stopReason, "record_limit");
+  const again = await world.sync({ dryRun: true, maxRecords: 1 });
+  assertEquals([again.runId, again.stopReason], [first.runId, "guard"]);
+  assertEquals(await allowed(world), []);
+});
+
+Deno.test("a look at how things stand does not count what an earlier look had counted", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+    config: changedConfig({ onLocalDelete: "delete", limits: limitsOf("deletes") }),
+  });
+  for (const n of [1, 2, 3]) await world.deleteClient(n);
+  for (let look = 0; look < 3; look++) {
+    const answer = await world.sync({ dryRun: true, maxRecords: 2 });
+    assertEquals([answer.stopReason, answer.updatesApplied], ["record_limit", 2]);
+  }
+});

@@ -33,6 +33,7 @@ import { rememberSchema } from "../store/schema_store.ts";
 import { withWholeSets } from "../store/whole_sets.ts";
 import { nextWork } from "../store/work_store.ts";
 import { applyBatch, type Stretch } from "./apply_batch.ts";
+import { applyOverride, type Override } from "./apply_override.ts";
 import type { Batch, Tally } from "./batch.ts";
 import { allowedKinds, flowOf, keyedTable, managedSets, storedSchema } from "./batch_config.ts";
 import { GuardError } from "./guard_error.ts";
@@ -64,6 +65,8 @@ export interface EnterpriseCall {
   readonly maxRecords: number;
   /** Whether to begin with the enumeration, although the run has one: a look at how things stand should not be a day old. */
   readonly fresh: boolean;
+  /** What the caller allows the run from now on; null for nothing more than it may already. */
+  readonly override: Override | null;
   readonly tally: Tally;
   /** Takes the plans of the records looked at, for who wants to show them. */
   readonly onPlans?: (plans: readonly ItemPlan[]) => void;
@@ -258,7 +261,7 @@ function isOutdated(run: Run, now: number): boolean {
 async function work(slice: Slice, first: Run, call: EnterpriseCall): Promise<WorkEnd> {
   const { pool, pair, log, remote } = slice.deps;
   const step: Step = { slice, table: await openLocalTable(pool, pair), keyed: keyedTable(pair) };
-  let run = first;
+  let run = await applyOverride(pool, first, call.override, call.fresh);
   const { fingerprint } = run.cursor;
   const changed = typeof fingerprint === "string" && fingerprint !== pair.fingerprint;
   const isUsed = Object.keys(run.cursor).length > 0;

@@ -12,7 +12,6 @@ import type { ItemPlan } from "../engine/plan_item.ts";
 import { STALE_MS } from "../engine/slice.ts";
 import type { Json } from "../merge/json.ts";
 import type { Flow } from "../merge/record_plan.ts";
-import { logOverride } from "../store/override_store.ts";
 import type { Run } from "../store/run.ts";
 import { acquireRun, findRun } from "../store/runs.ts";
 import type { Caller } from "./authenticate.ts";
@@ -159,11 +158,7 @@ async function run(
     mode: "start",
     force: false,
     staleMs: STALE_MS,
-    params: {
-      flow,
-      dryRun,
-      ...(request.override === undefined ? {} : { override: request.override }),
-    },
+    params: { flow, dryRun },
     requestedBy: caller.name,
   });
   if (acquired.outcome === "busy") throw busy(acquired.run);
@@ -175,9 +170,6 @@ async function run(
   }
   const { run: first, how } = acquired;
   runtime.log("info", "slice_started", { runId: first.id, how, fencing: first.fencing });
-  if (how === "new" && request.override !== undefined && !dryRun) {
-    await logOverride(pool, first, request.override.guards, request.override.reason, caller.name);
-  }
   const restarted = given && current?.id !== first.id;
   const tally: Tally = {
     processed: 0,
@@ -205,6 +197,7 @@ async function run(
     left = await enterprise(counted, first, {
       maxRecords: request.maxRecords,
       fresh: dryRun && !given,
+      override: request.override === undefined ? null : { ...request.override, by: caller.name },
       tally,
       ...(request.plan ? { onPlans: keep } : {}),
     });

@@ -33,7 +33,10 @@ export async function moveRun(database: Database, run: Run, change: RunChange): 
   return committed(rows, run).run;
 }
 
-/** Starts the walk of a run again from the enumeration. What it has done stays counted. */
+/**
+ * Starts the walk of a run again from the enumeration. What it has done stays counted;
+ * a dry run has done nothing.
+ */
 export async function startOver(database: Database, run: Run, phase: string): Promise<Run> {
   const rows = await database.query<{ run: Run }>(
     `with fence as materialized (${FENCE}),
@@ -43,8 +46,10 @@ export async function startOver(database: Database, run: Run, phase: string): Pr
      unfound as (delete from public.sync_findings f using fence where f.run_id = fence.id)
      update public.sync_runs as r
      set epoch = r.epoch + 1, cursor = '{}', errors = 0, current_batch = 0, phase = $3,
-       counters = r.counters - array['localRead', 'remoteListed', 'processed', 'unchanged', 'changed',
-         'conflicted', 'excluded', 'failed', 'skipped', 'updated'],
+       counters = case when (r.params ->> 'dryRun')::boolean
+         then jsonb_build_object('requests', coalesce(r.counters -> 'requests', '0'))
+         else r.counters - array['localRead', 'remoteListed', 'processed', 'unchanged', 'changed',
+           'conflicted', 'excluded', 'failed', 'skipped', 'updated'] end,
        heartbeat_at = now(), last_updated_at = now()
      from fence
      where r.id = fence.id
