@@ -242,6 +242,8 @@ async function apply(step: Step, run: Run, call: EnterpriseCall): Promise<StopRe
   let at = numberIn(run, "at");
   const through = Math.min(total, at + call.maxRecords);
   while (at < through) {
+    // A person who paused it while it was reading does not expect it to write.
+    if (slice.stopReason() === "paused") return "paused";
     const stretch = await nextStretch(step, run, at, through);
     const applied = await applyBatch(batch, stretch, call.tally);
     call.onPlans?.(applied.map(({ plan }) => plan));
