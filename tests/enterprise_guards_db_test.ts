@@ -1,6 +1,7 @@
 /** How enterprise-sync stops itself before it makes too many dangerous changes. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertGreater } from "@std/assert";
 import type { PairRules } from "../shared/merge/pair.ts";
+import { watched } from "./lib/mortal.ts";
 import {
   changedConfig,
   clientId,
@@ -203,6 +204,38 @@ Deno.test("what a guard tells of counts every record there is, not those it had 
   );
   const [finding] = await world.findings();
   assertEquals(finding?.a_ids.length, many);
+});
+
+Deno.test("what a guard tells of is the same however many calls the planning took: the first thousand, and their number", async () => {
+  const many = 1_100;
+  await using world = await twoWayWorld(import.meta.url, equalPeople(many), {
+    config: changedConfig({
+      limits: { ...limitsOf("updates"), updates: { percent: 1, floor: 3 } },
+    }),
+  });
+  await world.pool.query(`update public.clients set first_name = 'Bea'`);
+  let now = 0;
+  const slow = watched(world.harness, {
+    after({ what }) {
+      if (what.startsWith("with fence")) now += 1_000;
+    },
+  });
+  let calls = 0;
+  let answer: EnterpriseAnswer;
+  do {
+    answer = await world.sync({ maxDurationMs: 1_000 }, { ...slow, monotonic: () => now });
+    calls++;
+  } while (answer.stopReason === "time_limit");
+  assertGreater(calls, 3);
+  assertEquals(
+    answer.message,
+    `Cannot go on: ${many} updates were planned for ${many} linked records, and the limit is 11`,
+  );
+  const [finding, ...others] = await world.findings();
+  assertEquals(others, []);
+  const aIds = finding?.a_ids ?? [];
+  assertEquals([aIds[0], aIds[999], aIds.length], [clientId(1), clientId(1000), 1000]);
+  assertEquals(new Set(finding?.b_ids).size, 1000);
 });
 
 /** A run that is cut off before it has planned anything, over more deletes than the limit lets through. */

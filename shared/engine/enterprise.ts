@@ -15,6 +15,7 @@
  */
 import type { RemoteSchema } from "../connectors/connector.ts";
 import { RemoteError } from "../connectors/remote_error.ts";
+import type { GuardKind } from "../merge/guard_kinds.ts";
 import { countLinked } from "../store/backfill_store.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import {
@@ -31,7 +32,7 @@ import type { Run } from "../store/run.ts";
 import { clearRun, isEmpty, moveRun, noteGuard, startOver } from "../store/run_store.ts";
 import { rememberSchema } from "../store/schema_store.ts";
 import { withWholeSets } from "../store/whole_sets.ts";
-import { nextWork } from "../store/work_store.ts";
+import { idsOfWork, nextWork } from "../store/work_store.ts";
 import { applyBatch, type Stretch } from "./apply_batch.ts";
 import { applyOverride, type Override } from "./apply_override.ts";
 import type { Batch, Tally } from "./batch.ts";
@@ -169,7 +170,13 @@ function batchOf(step: Step, run: Run, before: Readonly<Record<string, number>>)
     flow: flowOf(run),
     dryRun: run.params["dryRun"] === true,
     justRead: false,
-    guard: runGuard(slice.deps.pair.rules, numberIn(run, "linked"), before, allowedKinds(run)),
+    guard: runGuard(
+      slice.deps.pair.rules,
+      numberIn(run, "linked"),
+      before,
+      allowedKinds(run),
+      storedTold(run),
+    ),
   };
 }
 
@@ -178,6 +185,17 @@ function storedCounts(run: Run): Record<string, number> {
   if (typeof counts !== "object" || counts === null || Array.isArray(counts)) return {};
   return Object.fromEntries(
     Object.entries(counts).flatMap(([kind, n]) => typeof n === "number" ? [[kind, n]] : []),
+  );
+}
+
+function storedTold(run: Run): Partial<Record<GuardKind, number[]>> {
+  const told = run.cursor["told"];
+  if (typeof told !== "object" || told === null || Array.isArray(told)) return {};
+  return Object.fromEntries(
+    Object.entries(told).map(([kind, ordinals]) => [
+      kind,
+      Array.isArray(ordinals) ? ordinals.filter((n) => typeof n === "number") : [],
+    ]),
   );
 }
 
@@ -197,7 +215,11 @@ async function guard(step: Step, first: Run): Promise<{ run: Run; stop: StopReas
       batch.guard.count(await planBatch(batch, pool, items));
       planned = last.ordinal;
       run = await moveRun(pool, run, {
-        cursor: { planned, guards: guardCounters(batch.guard.counts) },
+        cursor: {
+          planned,
+          guards: guardCounters(batch.guard.counts),
+          told: { ...batch.guard.told },
+        },
         phase: "Planning",
         requests: 0,
       });
@@ -207,7 +229,8 @@ async function guard(step: Step, first: Run): Promise<{ run: Run; stop: StopReas
     }
     await checkGuard(step, run, batch);
   }
-  run = await moveRun(pool, run, { cursor: { step: "apply" }, phase: "Syncing", requests: 0 });
+  const cursor = { step: "apply", told: {} };
+  run = await moveRun(pool, run, { cursor, phase: "Syncing", requests: 0 });
   return { run, stop: null };
 }
 
@@ -216,8 +239,9 @@ async function checkGuard({ slice }: Step, run: Run, { guard }: Batch): Promise<
     guard.check();
   } catch (error) {
     if (error instanceof GuardError) {
-      const { aIds, bIds } = guard.counted(error.tripped.kind);
-      await noteGuard(slice.deps.pool, run, error.tripped.kind, aIds, bIds);
+      const { kind } = error.tripped;
+      const { aIds, bIds } = await idsOfWork(slice.deps.pool, run, guard.told[kind]);
+      await noteGuard(slice.deps.pool, run, kind, aIds, bIds);
     }
     throw error;
   }
