@@ -17,6 +17,7 @@ import type { RemoteSchema } from "../connectors/connector.ts";
 import { RemoteError } from "../connectors/remote_error.ts";
 import type { GuardKind } from "../merge/guard_kinds.ts";
 import { countLinked } from "../store/backfill_store.ts";
+import { forgetFailures } from "../store/failure_store.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import {
   analyzeStage,
@@ -309,6 +310,9 @@ async function work(slice: Slice, first: Run, call: EnterpriseCall): Promise<Wor
   }
   const stop = await apply(step, run, call);
   if (stop !== null) return { done: false, reason: stop };
+  if (run.params["dryRun"] !== true) {
+    await forgetFailures(pool, run, pair.local, run.cursor["nameless"] !== true);
+  }
   await clearRun(pool, run);
   return {
     done: true,
