@@ -64,6 +64,8 @@ const REASONS: Readonly<Record<string, string>> = {
   blank_not_allowed: "one side was emptied, and the field may not be blanked",
   shared_reference: "the value belongs to a record that others share",
   no_reference: "the value belongs to a record that there is none of",
+  key_cycle:
+    "others have the addresses these are to take, in a circle: give one of them another address, sync, then the right one",
   deleted_but_edited: "one side was deleted, the other edited since",
 };
 

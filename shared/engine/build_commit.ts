@@ -321,6 +321,10 @@ function skipReason(result: ItemResult): string | null {
   const { remote, local } = result;
   if (remote?.outcome === "unknown") return "unconfirmed";
   if (remote?.outcome === "retryable") return "retry";
+  const { plan } = result;
+  const waits = plan.kind === "merge" &&
+    plan.plan.kept.some(({ reason }) => reason === "key_waits");
+  if (waits) return "key_waits";
   if (remote?.outcome === "not_found" && result.plan.kind !== "absence") return "vanished";
   return local?.outcome === "moved" ? "moved" : null;
 }

@@ -9,6 +9,7 @@ import type {
   Flow,
   RecordPlan,
   RecordState,
+  RemoteRefusal,
 } from "../merge/record_plan.ts";
 import { sameJson } from "../merge/same_json.ts";
 import type { LoadedRecord, StoredConflict } from "../store/work_store.ts";
@@ -60,6 +61,7 @@ export interface PlanOptions {
   /** Side B as it was read just now; null if it is gone. Absent: as it was listed. */
   readonly fresh?: CanonicalRecord | null;
   readonly localRefusals?: Readonly<Record<string, ConflictReason>>;
+  readonly remoteRefusals?: Readonly<Record<string, RemoteRefusal>>;
   /** Whether anything is decided about a record of which a side is gone; default `decide`. */
   readonly absences?: "decide" | "leave";
 }
@@ -96,11 +98,11 @@ function merge(
   record: LoadedRecord,
   a: CanonicalRecord,
   b: CanonicalRecord,
-  { rules, flow, localRefusals = {} }: PlanOptions,
+  { rules, flow, localRefusals = {}, remoteRefusals = {} }: PlanOptions,
 ): ItemPlan {
   const base = record.kind === "match" ? null : record.shadow;
   const { decisions, unusable } = decisionsOf(record.conflicts, rules);
-  const state: RecordState = { base, a, b, decisions, localRefusals };
+  const state: RecordState = { base, a, b, decisions, localRefusals, remoteRefusals };
   const plan = planRecord(rules, state, flow);
   const staleDecisions = [...plan.staleDecisions, ...unusable];
   return { kind: "merge", record, state, plan: { ...plan, staleDecisions } };
