@@ -211,7 +211,10 @@ function addNewPair(
     a: shadow.a,
     b: shadow.b,
     settled: shadow.settled,
-    bSeen: plan.kind === "create_local" && sameJson(shadow.b, plan.b) ? plan.record.bSeen : null,
+    bSeen: plan.kind === "create_local" && sameJson(shadow.b, plan.b) &&
+        sameJson(plan.b, plan.record.b)
+      ? plan.record.bSeen
+      : null,
     aToken: sameJson(shadow.a, a) ? token : "",
     version: 0,
   });

@@ -165,13 +165,14 @@ function planLinked(record: LoadedRecord, options: PlanOptions): ItemPlan {
   return { kind: "absence", record, gone: "both", action: "unlink", left: null, staleDecisions };
 }
 
-function planNew(record: LoadedRecord, { rules, flow }: PlanOptions): ItemPlan {
+function planNew(record: LoadedRecord, { rules, flow, fresh }: PlanOptions): ItemPlan {
   if (record.kind === "new_remote") {
+    const b = fresh === undefined ? record.b : fresh;
     if (flow === "to_remote") return { kind: "excluded", record, reason: "direction" };
-    if (record.b === null) return { kind: "excluded", record, reason: "vanished" };
-    const plan = planNewLocal(rules, record.b);
+    if (b === null) return { kind: "excluded", record, reason: "vanished" };
+    const plan = planNewLocal(rules, b);
     if (plan.kind === "excluded") return { kind: "excluded", record, reason: plan.reason };
-    return { kind: "create_local", record, b: record.b, values: plan.record };
+    return { kind: "create_local", record, b, values: plan.record };
   }
   if (flow === "to_local") return { kind: "excluded", record, reason: "direction" };
   if (record.a === null) return { kind: "excluded", record, reason: "vanished" };
