@@ -1,5 +1,5 @@
 /** What enterprise-sync does about records that are gone, or only seem to be. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { address, changedConfig, equalPeople, twoWayWorld } from "./lib/two_way_world.ts";
 
 Deno.test("by default a record that is gone is told of, and its partner is left as it is", async () => {
@@ -171,7 +171,7 @@ Deno.test("an empty list of the remote stops the run, and nothing is written", a
   assertEquals(await world.pool.query(`select 1 from public.sync_log`), []);
 });
 
-Deno.test("an empty table stops the run, and nothing is written", async () => {
+Deno.test("an empty table stops the run, nothing is written, and the remote is not blamed", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(3), {
     config: changedConfig({ onLocalDelete: "delete" }),
   });
@@ -179,7 +179,10 @@ Deno.test("an empty table stops the run, and nothing is written", async () => {
   world.takeRemoteWrites();
   await world.pool.query(`delete from public.clients`);
   const answer = await world.sync();
-  assertEquals([answer.status, answer.details?.["reason"]], [502, "local_empty"]);
+  assertEquals([answer.status, answer.code], [409, "local_empty"]);
+  assertMatch(answer.message, /it is empty although 3 records of it are linked/);
+  assertMatch(answer.hint ?? "", /local\.table/);
+  assertEquals(answer.details, { runId: answer.details?.["runId"], reason: "local_empty" });
   assertEquals(await world.links(), before);
   assertEquals(world.takeRemoteWrites(), []);
   assertEquals(await world.pool.query(`select 1 from public.sync_log`), []);

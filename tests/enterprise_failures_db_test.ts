@@ -295,3 +295,29 @@ Deno.test("an edit made while a run is under way is not written over", async () 
   assertEquals((await world.client(1))?.city, "Rome");
   assertEquals(clientId(1), (await world.client(1))?.id);
 });
+
+Deno.test("a failure goes with its record or its link, and no other does", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(4));
+  await refuseCity(world);
+  for (const n of [1, 2]) await world.editClient(n, { email: `nobody${n}@nowhere` });
+  for (const n of [5, 6]) await world.addClient(n, { email: `nobody${n}@nowhere` });
+  for (const n of [7, 8]) world.addSubscriber(n, { fields: { city: "Atlantis" } });
+  assertEquals((await world.sync()).errors, 6);
+  const keys = async () =>
+    (await world.pool.query<{ key: string }>(
+      `select coalesce(b_id, a_id::text) as key from public.sync_failures order by 1`,
+    )).map(({ key }) => key);
+  const left = [world.subscriber(2)?.id, clientId(6), world.subscriber(8)?.id].map(String).sort();
+  for (const n of [1, 5]) await world.deleteClient(n);
+  for (const n of [1, 7]) world.removeSubscriber(n);
+  assertEquals((await world.sync({ dryRun: true })).done, true);
+  assertEquals((await keys()).length, 6);
+  assertEquals((await world.sync()).errors, 3);
+  assertEquals(await keys(), left);
+  assertEquals((await world.failures()).map(({ runs }) => runs), [2, 2, 2]);
+  // A link that says that a side is missing is not looked at any more.
+  world.removeSubscriber(2);
+  assertEquals((await world.sync()).errors, 2);
+  assertEquals(await world.linkState(2), "b_missing");
+  assertEquals((await keys()).length, 2);
+});

@@ -1,6 +1,7 @@
 /** How enterprise-sync stops itself before it makes too many dangerous changes. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertGreater } from "@std/assert";
 import type { PairRules } from "../shared/merge/pair.ts";
+import { watched } from "./lib/mortal.ts";
 import {
   changedConfig,
   clientId,
@@ -203,4 +204,117 @@ Deno.test("what a guard tells of counts every record there is, not those it had 
   );
   const [finding] = await world.findings();
   assertEquals(finding?.a_ids.length, many);
+});
+
+Deno.test("what a guard tells of is the same however many calls the planning took: the first thousand, and their number", async () => {
+  const many = 1_100;
+  await using world = await twoWayWorld(import.meta.url, equalPeople(many), {
+    config: changedConfig({
+      limits: { ...limitsOf("updates"), updates: { percent: 1, floor: 3 } },
+    }),
+  });
+  await world.pool.query(`update public.clients set first_name = 'Bea'`);
+  let now = 0;
+  const slow = watched(world.harness, {
+    after({ what }) {
+      if (what.startsWith("with fence")) now += 1_000;
+    },
+  });
+  let calls = 0;
+  let answer: EnterpriseAnswer;
+  do {
+    answer = await world.sync({ maxDurationMs: 1_000 }, { ...slow, monotonic: () => now });
+    calls++;
+  } while (answer.stopReason === "time_limit");
+  assertGreater(calls, 3);
+  assertEquals(
+    answer.message,
+    `Cannot go on: ${many} updates were planned for ${many} linked records, and the limit is 11`,
+  );
+  const [finding, ...others] = await world.findings();
+  assertEquals(others, []);
+  const aIds = finding?.a_ids ?? [];
+  assertEquals([aIds[0], aIds[999], aIds.length], [clientId(1), clientId(1000), 1000]);
+  assertEquals(new Set(finding?.b_ids).size, 1000);
+});
+
+/** A run that is cut off before it has planned anything, over more deletes than the limit lets through. */
+async function cutOff(world: TwoWayWorld): Promise<EnterpriseAnswer> {
+  for (const n of DANGEROUS) await world.deleteClient(n);
+  const ending = new AbortController();
+  const answer = await world.sync({}, {
+    shutdown: ending.signal,
+    fetch: async (input, init) => {
+      ending.abort();
+      return await world.simulator.handle(new Request(input, init));
+    },
+  });
+  assertEquals([answer.done, answer.recordsProcessed], [false, 0]);
+  return answer;
+}
+
+async function allowed(world: TwoWayWorld): Promise<unknown[]> {
+  return await world.pool.query(
+    `select run_id, after from public.sync_log where action = 'allow' order by id`,
+  );
+}
+
+for (const how of ["its cursor", "none"]) {
+  Deno.test(`an override that comes with a later call of a run counts from then on, and is logged: with ${how}`, async () => {
+    await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+      config: changedConfig({ onLocalDelete: "delete", limits: limitsOf("deletes") }),
+    });
+    const { runId, nextCursor } = await cutOff(world);
+    const override = { guards: ["updates", "deletes"], reason: "the four left the company" };
+    const cursor = how === "none" ? {} : { cursor: nextCursor };
+    const answer = await world.sync({ ...cursor, override, maxRecords: 2 });
+    assertEquals([answer.runId, answer.stopReason], [runId, "record_limit"]);
+    // What the run may already is not allowed a second time.
+    const last = await world.sync({ override: { ...override, guards: ["deletes", "blanks"] } });
+    assertEquals([last.runId, last.stopReason], [runId, "complete"]);
+    assertEquals(world.simulator.counts().subscribers, PEOPLE - 4);
+    const by = "secret:default";
+    assertEquals(await allowed(world), [
+      { run_id: runId, after: { ...override, by } },
+      { run_id: runId, after: { ...override, guards: ["blanks"], by } },
+    ]);
+    for (const n of [5, 6, 7, 8]) await world.deleteClient(n);
+    assertEquals((await world.sync()).stopReason, "guard");
+  });
+}
+
+Deno.test("a run that nobody has allowed anything is stopped, whoever called it before", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+    config: changedConfig({ onLocalDelete: "delete", limits: limitsOf("deletes") }),
+  });
+  const { runId } = await cutOff(world);
+  const answer = await world.sync({ override: { guards: ["updates"], reason: "another" } });
+  assertStopped(answer, "deletes");
+  assertEquals(answer.runId, runId);
+});
+
+Deno.test("what a look at how things stand was allowed is not allowed to the next one", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+    config: changedConfig({ onLocalDelete: "delete", limits: limitsOf("deletes") }),
+  });
+  for (const n of DANGEROUS) await world.deleteClient(n);
+  const override = { guards: ["deletes"], reason: "what if" };
+  const first = await world.sync({ dryRun: true, override, maxRecords: 1 });
+  assertEquals(first.stopReason, "record_limit");
+  const goingOn = await world.sync({ dryRun: true, maxRecords: 1, cursor: first.nextCursor });
+  assertEquals(goingOn.stopReason, "record_limit");
+  const again = await world.sync({ dryRun: true, maxRecords: 1 });
+  assertEquals([again.runId, again.stopReason], [first.runId, "guard"]);
+  assertEquals(await allowed(world), []);
+});
+
+Deno.test("a look at how things stand does not count what an earlier look had counted", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+    config: changedConfig({ onLocalDelete: "delete", limits: limitsOf("deletes") }),
+  });
+  for (const n of [1, 2, 3]) await world.deleteClient(n);
+  for (let look = 0; look < 3; look++) {
+    const answer = await world.sync({ dryRun: true, maxRecords: 2 });
+    assertEquals([answer.stopReason, answer.updatesApplied], ["record_limit", 2]);
+  }
 });

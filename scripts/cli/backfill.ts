@@ -51,7 +51,7 @@ export async function callBackfill(
   const { client, print, tell } = context;
   const answer = await client.call("backfill-sync", { ...settings.body });
   if (!settings.wait) {
-    print(settings.json ? JSON.stringify(answer) : messageOf(answer));
+    printAnswer(print, answer, settings.json);
     return EXIT_CODE.ok;
   }
   const bar = new ProgressBar(context.progress);
@@ -69,6 +69,11 @@ export async function callBackfill(
   if (end.outcome === "completed") return EXIT_CODE.ok;
   tell(`The backfill did not complete: ${explainEnd(end)}`);
   return EXIT_CODE.failedRun;
+}
+
+/** Prints what a function answered, in words or as it is. */
+export function printAnswer(print: (line: string) => void, answer: unknown, json: boolean): void {
+  print(json ? JSON.stringify(answer) : messageOf(answer));
 }
 
 /** What the function says, with the run it speaks of. */

@@ -65,6 +65,8 @@ const REASONS: Readonly<Record<string, string>> = {
   shared_reference: "the value belongs to a record that others share",
   no_reference: "the value belongs to a record that there is none of",
   suppressed_key: "the new address is that of somebody who left",
+  key_cycle:
+    "others have the addresses these are to take, in a circle: give one of them another address, sync, then the right one",
   deleted_but_edited: "one side was deleted, the other edited since",
 };
 

@@ -28,12 +28,14 @@ const PROCESS = {
   random: () => Math.random(),
 };
 
+const RUN = runCommand(PROCESS);
+
 const COMMANDS: readonly Command[] = [
   statusCommand,
   backfillCommand,
   pauseCommand,
-  resumeCommand,
-  runCommand(PROCESS),
+  resumeCommand(RUN),
+  RUN,
   smartCommand,
   verifyCommand(PROCESS),
   conflictsCommand(PROCESS),

@@ -18,6 +18,9 @@ Deno.test("main() refuses what it does not know before it asks a project, and sh
     ["backfill", "--stale-after-days", "3651"],
     ["status", "--wait"],
     ["pause", "--force"],
+    ["pause", "smart-sync"],
+    ["pause", "--direction", "both"],
+    ["resume", "enterprise-sync", "--wait"],
     ["run", "everything"],
     ["run", "--allow", "deletes"],
     ["smart"],
@@ -70,6 +73,30 @@ Deno.test("main() sends the options of each command as the function wants them",
     assertEquals(await main(args, fakeContext(client)), EXIT_CODE.ok);
     assertEquals(client.calls, [["backfill-sync", body]]);
   }
+});
+
+Deno.test("pause and resume work on the two-way run where it is named", async () => {
+  const answer = { message: "Paused", runId: "r", paused: true };
+  const paused = fakeClient([], () => answer);
+  const context = fakeContext(paused);
+  assertEquals(await main(["pause", "enterprise-sync"], context), EXIT_CODE.ok);
+  assertEquals(paused.calls, [["enterprise-sync", { action: "pause", direction: "both" }]]);
+  assertEquals(context.printed, ["Paused. Run r"]);
+
+  const nothing = { conflictsDetected: 0, updatesApplied: 0, errors: 0, skipped: 0, message: "m" };
+  const end = { ...nothing, recordsProcessed: 1, runId: "r", quota: { requests: 0 } };
+  const answers = [
+    { ...end, done: false, nextCursor: "c", stopReason: "time_limit" },
+    { ...end, done: true, nextCursor: null, stopReason: "complete" },
+  ];
+  const resumed = fakeClient([], () => answers.shift());
+  const line = ["resume", "enterprise-sync", "--json"];
+  assertEquals(await main(line, fakeContext(resumed)), EXIT_CODE.ok);
+  // Paused again meanwhile, it stays so: only the first call resumes.
+  assertEquals(resumed.calls.map(([, body]) => [body["action"], body["cursor"]]), [
+    ["resume", undefined],
+    [undefined, "c"],
+  ]);
 });
 
 Deno.test("backfill --wait exits with 0 only when the run completed", async () => {

@@ -31,6 +31,8 @@ export interface RunSettings {
   readonly max: number | null;
   readonly dryRun: boolean;
   readonly plan: boolean;
+  /** Whether a run is to go on that a person paused. */
+  readonly resume: boolean;
   readonly allow: readonly GuardKind[];
   readonly reason: string | null;
   readonly pair: string | undefined;
@@ -44,6 +46,7 @@ export function readRunSettings(args: readonly string[]): RunSettings {
     max: { type: "string" },
     "dry-run": { type: "boolean", default: false },
     plan: { type: "boolean", default: false },
+    resume: { type: "boolean", default: false },
     allow: { type: "string", multiple: true, default: [] },
     reason: { type: "string" },
     pair: { type: "string" },
@@ -72,6 +75,7 @@ export function readRunSettings(args: readonly string[]): RunSettings {
     max: values.max === undefined ? null : readWholeNumber("--max", values.max),
     dryRun: values["dry-run"],
     plan: values.plan,
+    resume: values.resume,
     allow: [...new Set(allow)],
     reason,
     pair: values.pair,
@@ -120,7 +124,12 @@ async function callAll(call: Call): Promise<RunEnd> {
       call: async (body) => readRunAnswer(await client.call("enterprise-sync", body)),
       sleep,
     },
-    { body, perCall: settings.plan ? PLAN_RECORDS : CALL_RECORDS, max: settings.max },
+    {
+      body,
+      ...(settings.resume ? { first: { action: "resume" } } : {}),
+      perCall: settings.plan ? PLAN_RECORDS : CALL_RECORDS,
+      max: settings.max,
+    },
   );
   const end = settings.json ? await work : await whileWatching({
     read: () => readRunning(client, { pair, lane: laneOf(call) }),
@@ -142,6 +151,7 @@ async function planStopped(call: Call): Promise<readonly PlanEntry[] | null> {
     max: null,
     plan: true,
     dryRun: false,
+    resume: false,
     allow: GUARDS,
     reason: "preview of a run that a limit stopped",
   };
@@ -239,6 +249,7 @@ Usage: deno task sync run [options]
   --plan              write nothing, and show what would be done by which rule
   --allow <kinds>     let the run pass limits: deletes, unsubscribes, blanks, updates
   --reason <text>     why; kept in the log. Needed for --allow
+  --resume            go on with a run that a person paused
   --pair <name>       which pair of sync.config.ts, where there are several
   --json              print one line of JSON instead of words; a plan has one entry a record
 

@@ -45,6 +45,8 @@ export interface RunCalls {
 /** What to ask for in every call. */
 export interface RunRequest {
   readonly body: Readonly<Record<string, unknown>>;
+  /** What to ask for in the first call alone. */
+  readonly first?: Readonly<Record<string, unknown>>;
   /** Records a call looks at most. */
   readonly perCall: number;
   /** Records in all; null for all there are. */
@@ -83,7 +85,7 @@ function added(totals: RunTotals, answer: RunAnswer): RunTotals {
  * @throws What the first call throws: then nothing was begun.
  */
 export async function runUntilDone(calls: RunCalls, request: RunRequest): Promise<RunEnd> {
-  const { body, perCall, max } = request;
+  const { body, first = {}, perCall, max } = request;
   const plan: PlanEntry[] = [];
   let totals = NOTHING;
   let runId: string | null = null;
@@ -96,7 +98,7 @@ export async function runUntilDone(calls: RunCalls, request: RunRequest): Promis
       answer = await calls.call({
         ...body,
         maxRecords: Math.min(perCall, left),
-        ...(cursor === null ? {} : { cursor }),
+        ...(cursor === null ? first : { cursor }),
       });
     } catch (error) {
       if (!(error instanceof RefusedError) || totals.calls === 0) throw error;

@@ -41,8 +41,8 @@ export interface Guard {
   add(plans: readonly ItemPlan[]): Partial<Record<GuardKind, number>>;
   /** Adds what is planned, whatever the limits say. */
   count(plans: readonly ItemPlan[]): void;
-  /** What was counted of a kind, as far as it is remembered: some of the records' ids. */
-  counted(kind: GuardKind): { readonly aIds: readonly string[]; readonly bIds: readonly string[] };
+  /** The first of the records that were counted, of each kind, by their places in the walk. */
+  readonly told: Readonly<Record<GuardKind, number[]>>;
   /**
    * Asks the limits about what was counted.
    *

@@ -237,7 +237,10 @@ function addNewPair(
     a: shadow.a,
     b: shadow.b,
     settled: shadow.settled,
-    bSeen: plan.kind === "create_local" && sameJson(shadow.b, plan.b) ? plan.record.bSeen : null,
+    bSeen: plan.kind === "create_local" && sameJson(shadow.b, plan.b) &&
+        sameJson(plan.b, plan.record.b)
+      ? plan.record.bSeen
+      : null,
     aToken: sameJson(shadow.a, a) ? token : "",
     version: 0,
   });
@@ -347,6 +350,10 @@ function skipReason(result: ItemResult): string | null {
   const { remote, local } = result;
   if (remote?.outcome === "unknown") return "unconfirmed";
   if (remote?.outcome === "retryable") return "retry";
+  const { plan } = result;
+  const waits = plan.kind === "merge" &&
+    plan.plan.kept.some(({ reason }) => reason === "key_waits");
+  if (waits) return "key_waits";
   if (remote?.outcome === "not_found" && result.plan.kind !== "absence") return "vanished";
   return local?.outcome === "moved" ? "moved" : null;
 }

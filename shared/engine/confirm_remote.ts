@@ -1,6 +1,7 @@
 import type { ConnectorContext, RemoteRecord } from "../connectors/connector.ts";
 import { UnreadableRecordsError } from "../connectors/unreadable_records_error.ts";
 import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
+import { isForbidding } from "../merge/consent_order.ts";
 import type { CanonicalRecord } from "../merge/pair.ts";
 import { sameJson } from "../merge/same_json.ts";
 import type { Database } from "../store/database.ts";
@@ -18,13 +19,23 @@ export interface Confirmed {
   readonly skipped: ReadonlyMap<number, string>;
 }
 
-function needsReading(plan: ItemPlan, { dryRun, justRead }: Batch): boolean {
+/** Whether a person about to be made a client may be written to: then they may have left since the list was read. */
+function mayHaveLeft(plan: ItemPlan & { kind: "create_local" }, { slice }: Batch): boolean {
+  return Object.entries(slice.deps.pair.rules.fields).some(([field, { kind }]) =>
+    kind === "consent" && !isForbidding(plan.b[field])
+  );
+}
+
+function needsReading(plan: ItemPlan, batch: Batch): boolean {
+  const { dryRun, justRead } = batch;
   if (plan.record.bId === null) return false;
   if (plan.record.outdated && (plan.kind === "merge" || plan.kind === "absence")) return true;
   if (justRead) return false;
   // Absence is proved by a read by id; that a page did not hold somebody is only a hint.
   if (plan.kind === "absence") return plan.gone !== "local" || plan.action !== "mark";
-  if (dryRun || plan.kind !== "merge") return false;
+  if (dryRun) return false;
+  if (plan.kind === "create_local") return mayHaveLeft(plan, batch);
+  if (plan.kind !== "merge") return false;
   return plan.plan.changes.some(({ side }) => side === "remote");
 }
 
@@ -162,8 +173,9 @@ export async function appearedLocally(
 }
 
 /**
- * Reads, just before writing, what is about to be written over, and plans anew
- * what has changed since it was listed. The remote cannot be asked to write only
+ * Reads, just before writing, what is about to be written over, and who is about to
+ * be made on side A as somebody who may be written to, and plans anew what has
+ * changed since it was listed. The remote cannot be asked to write only
  * if nothing changed, so this is as close as one can get.
  */
 export async function confirmRemote(
@@ -193,9 +205,17 @@ export async function confirmRemote(
         ? plan.state.b
         : plan.kind === "absence"
         ? plan.left
+        : plan.kind === "create_local"
+        ? plan.b
         : null;
-      const isKnown = plan.kind === "merge" || plan.kind === "absence" && plan.gone === "local";
+      const isKnown = plan.kind !== "absence" || plan.gone === "local";
       if (!isKnown || !sameJson(b, known)) fresh.set(ordinal, b);
+      // Whoever else has the new key was not looked for.
+      if (
+        plan.kind === "create_local" && b !== null && b[rules.keyField] !== plan.b[rules.keyField]
+      ) {
+        skipped.set(ordinal, "key_changed");
+      }
     } catch (error) {
       if (!(error instanceof UnreadableValueError)) throw error;
       skipped.set(ordinal, error.code);

@@ -15,7 +15,9 @@
  */
 import type { RemoteSchema } from "../connectors/connector.ts";
 import { RemoteError } from "../connectors/remote_error.ts";
+import type { GuardKind } from "../merge/guard_kinds.ts";
 import { countLinked } from "../store/backfill_store.ts";
+import { forgetFailures } from "../store/failure_store.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import {
   analyzeStage,
@@ -31,8 +33,9 @@ import type { Run } from "../store/run.ts";
 import { clearRun, isEmpty, moveRun, noteGuard, startOver } from "../store/run_store.ts";
 import { rememberSchema } from "../store/schema_store.ts";
 import { withWholeSets } from "../store/whole_sets.ts";
-import { nextWork } from "../store/work_store.ts";
+import { idsOfWork, nextWork } from "../store/work_store.ts";
 import { applyBatch, type Stretch } from "./apply_batch.ts";
+import { applyOverride, type Override } from "./apply_override.ts";
 import type { Batch, Tally } from "./batch.ts";
 import { allowedKinds, flowOf, keyedTable, managedSets, storedSchema } from "./batch_config.ts";
 import { GuardError } from "./guard_error.ts";
@@ -64,6 +67,8 @@ export interface EnterpriseCall {
   readonly maxRecords: number;
   /** Whether to begin with the enumeration, although the run has one: a look at how things stand should not be a day old. */
   readonly fresh: boolean;
+  /** What the caller allows the run from now on; null for nothing more than it may already. */
+  readonly override: Override | null;
   readonly tally: Tally;
   /** Takes the plans of the records looked at, for who wants to show them. */
   readonly onPlans?: (plans: readonly ItemPlan[]) => void;
@@ -166,7 +171,13 @@ function batchOf(step: Step, run: Run, before: Readonly<Record<string, number>>)
     flow: flowOf(run),
     dryRun: run.params["dryRun"] === true,
     justRead: false,
-    guard: runGuard(slice.deps.pair.rules, numberIn(run, "linked"), before, allowedKinds(run)),
+    guard: runGuard(
+      slice.deps.pair.rules,
+      numberIn(run, "linked"),
+      before,
+      allowedKinds(run),
+      storedTold(run),
+    ),
   };
 }
 
@@ -175,6 +186,17 @@ function storedCounts(run: Run): Record<string, number> {
   if (typeof counts !== "object" || counts === null || Array.isArray(counts)) return {};
   return Object.fromEntries(
     Object.entries(counts).flatMap(([kind, n]) => typeof n === "number" ? [[kind, n]] : []),
+  );
+}
+
+function storedTold(run: Run): Partial<Record<GuardKind, number[]>> {
+  const told = run.cursor["told"];
+  if (typeof told !== "object" || told === null || Array.isArray(told)) return {};
+  return Object.fromEntries(
+    Object.entries(told).map(([kind, ordinals]) => [
+      kind,
+      Array.isArray(ordinals) ? ordinals.filter((n) => typeof n === "number") : [],
+    ]),
   );
 }
 
@@ -194,7 +216,11 @@ async function guard(step: Step, first: Run): Promise<{ run: Run; stop: StopReas
       batch.guard.count(await planBatch(batch, pool, items));
       planned = last.ordinal;
       run = await moveRun(pool, run, {
-        cursor: { planned, guards: guardCounters(batch.guard.counts) },
+        cursor: {
+          planned,
+          guards: guardCounters(batch.guard.counts),
+          told: { ...batch.guard.told },
+        },
         phase: "Planning",
         requests: 0,
       });
@@ -204,7 +230,8 @@ async function guard(step: Step, first: Run): Promise<{ run: Run; stop: StopReas
     }
     await checkGuard(step, run, batch);
   }
-  run = await moveRun(pool, run, { cursor: { step: "apply" }, phase: "Syncing", requests: 0 });
+  const cursor = { step: "apply", told: {} };
+  run = await moveRun(pool, run, { cursor, phase: "Syncing", requests: 0 });
   return { run, stop: null };
 }
 
@@ -213,8 +240,9 @@ async function checkGuard({ slice }: Step, run: Run, { guard }: Batch): Promise<
     guard.check();
   } catch (error) {
     if (error instanceof GuardError) {
-      const { aIds, bIds } = guard.counted(error.tripped.kind);
-      await noteGuard(slice.deps.pool, run, error.tripped.kind, aIds, bIds);
+      const { kind } = error.tripped;
+      const { aIds, bIds } = await idsOfWork(slice.deps.pool, run, guard.told[kind]);
+      await noteGuard(slice.deps.pool, run, kind, aIds, bIds);
     }
     throw error;
   }
@@ -239,6 +267,8 @@ async function apply(step: Step, run: Run, call: EnterpriseCall): Promise<StopRe
   let at = numberIn(run, "at");
   const through = Math.min(total, at + call.maxRecords);
   while (at < through) {
+    // A person who paused it while it was reading does not expect it to write.
+    if (slice.stopReason() === "paused") return "paused";
     const stretch = await nextStretch(step, run, at, through);
     const applied = await applyBatch(batch, stretch, call.tally);
     call.onPlans?.(applied.map(({ plan }) => plan));
@@ -258,7 +288,7 @@ function isOutdated(run: Run, now: number): boolean {
 async function work(slice: Slice, first: Run, call: EnterpriseCall): Promise<WorkEnd> {
   const { pool, pair, log, remote } = slice.deps;
   const step: Step = { slice, table: await openLocalTable(pool, pair), keyed: keyedTable(pair) };
-  let run = first;
+  let run = await applyOverride(pool, first, call.override, call.fresh);
   const { fingerprint } = run.cursor;
   const changed = typeof fingerprint === "string" && fingerprint !== pair.fingerprint;
   const isUsed = Object.keys(run.cursor).length > 0;
@@ -280,6 +310,9 @@ async function work(slice: Slice, first: Run, call: EnterpriseCall): Promise<Wor
   }
   const stop = await apply(step, run, call);
   if (stop !== null) return { done: false, reason: stop };
+  if (run.params["dryRun"] !== true) {
+    await forgetFailures(pool, run, pair.local, run.cursor["nameless"] !== true);
+  }
   await clearRun(pool, run);
   return {
     done: true,

@@ -33,44 +33,40 @@ export function countKinds(
   return added;
 }
 
-function idsOf({ record: { aId, bId } }: ItemPlan) {
-  return { aId, bId };
-}
-
 /**
  * Makes the guard of a run.
  *
  * @param linked Linked records, which the limits are a share of.
  * @param before Counters as {@linkcode guardCounters} makes them: what the run has counted so far.
  * @param allowed Kinds that an operator has allowed for this run.
+ * @param earlier What earlier calls of the run have counted, as {@linkcode Guard.told} has it.
  */
 export function runGuard(
   rules: PairRules,
   linked: number,
   before: Readonly<Record<string, number>>,
   allowed: ReadonlySet<GuardKind>,
+  earlier: Partial<Guard["told"]> = {},
 ): Guard {
   const counts: Record<GuardKind, number> = { deletes: 0, unsubscribes: 0, blanks: 0, updates: 0 };
   for (const kind of KINDS) counts[kind] = before[counterOf(kind)] ?? 0;
-  const told = new Map<GuardKind, { readonly aId: string | null; readonly bId: string | null }[]>();
+  const told: Record<GuardKind, number[]> = {
+    deletes: [],
+    unsubscribes: [],
+    blanks: [],
+    updates: [],
+  };
+  for (const kind of KINDS) told[kind].push(...earlier[kind] ?? []);
   return {
     counts,
+    told,
     count(plans) {
       for (const plan of plans) {
         for (const kind of kindsOf(plan, rules)) {
           counts[kind]++;
-          const records = told.get(kind);
-          if (records === undefined) told.set(kind, [idsOf(plan)]);
-          else if (records.length < TOLD_RECORDS) records.push(idsOf(plan));
+          if (told[kind].length < TOLD_RECORDS) told[kind].push(plan.record.ordinal);
         }
       }
-    },
-    counted(kind) {
-      const records = told.get(kind) ?? [];
-      return {
-        aIds: records.flatMap(({ aId }) => aId ?? []),
-        bIds: records.flatMap(({ bId }) => bId ?? []),
-      };
     },
     check() {
       const tripped = trippedGuard(counts, linked, rules.limits, allowed);

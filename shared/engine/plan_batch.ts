@@ -6,6 +6,7 @@ import type { Database } from "../store/database.ts";
 import { readReferenceShares, type ReferenceEdit } from "../store/reference_store.ts";
 import { loadRecords, type WorkItem } from "../store/work_store.ts";
 import type { Batch } from "./batch.ts";
+import { keyRefusals } from "./key_moves.ts";
 import { type ItemPlan, planItem, type PlanOptions } from "./plan_item.ts";
 
 type Refusals = Map<string, Record<string, ConflictReason>>;
@@ -46,6 +47,11 @@ async function refusalsOf(
   return refusals;
 }
 
+/** Whether a plan goes by what others were about to do, which may be something else by now. */
+function isKeyRefused(plan: ItemPlan): boolean {
+  return plan.kind === "merge" && Object.keys(plan.state.remoteRefusals ?? {}).length > 0;
+}
+
 function optionsFor({ slice, flow, justRead }: Batch): PlanOptions {
   return { rules: slice.deps.pair.rules, flow, absences: justRead ? "leave" : "decide" };
 }
@@ -66,15 +72,23 @@ export async function replan(
     return { ...optionsFor(batch), ...(read === undefined ? {} : { fresh: read }) };
   };
   const first = plans.map((plan) =>
-    fresh.has(plan.record.ordinal) ? planItem(plan.record, optionsOf(plan)) : plan
+    fresh.has(plan.record.ordinal) || isKeyRefused(plan)
+      ? planItem(plan.record, optionsOf(plan))
+      : plan
   );
   const refusals = await refusalsOf(batch, database, first);
-  if (refusals.size === 0) return first;
+  const ofKeys = await keyRefusals(batch, database, first);
+  if (refusals.size === 0 && ofKeys.size === 0) return first;
+  const { keyField } = batch.slice.deps.pair.rules;
   return first.map((plan) => {
     const localRefusals = refusals.get(plan.record.aId ?? "");
-    return localRefusals === undefined
-      ? plan
-      : planItem(plan.record, { ...optionsOf(plan), localRefusals });
+    const ofKey = ofKeys.get(plan.record.ordinal);
+    if (localRefusals === undefined && ofKey === undefined) return plan;
+    return planItem(plan.record, {
+      ...optionsOf(plan),
+      ...(localRefusals === undefined ? {} : { localRefusals }),
+      ...(ofKey === undefined ? {} : { remoteRefusals: { [keyField]: ofKey } }),
+    });
   });
 }
 

@@ -9,6 +9,7 @@ import type {
   Flow,
   RecordPlan,
   RecordState,
+  RemoteRefusal,
 } from "../merge/record_plan.ts";
 import { sameJson } from "../merge/same_json.ts";
 import type { LoadedRecord, StoredConflict } from "../store/work_store.ts";
@@ -60,6 +61,7 @@ export interface PlanOptions {
   /** Side B as it was read just now; null if it is gone. Absent: as it was listed. */
   readonly fresh?: CanonicalRecord | null;
   readonly localRefusals?: Readonly<Record<string, ConflictReason>>;
+  readonly remoteRefusals?: Readonly<Record<string, RemoteRefusal>>;
   /** Whether anything is decided about a record of which a side is gone; default `decide`. */
   readonly absences?: "decide" | "leave";
 }
@@ -96,12 +98,20 @@ function merge(
   record: LoadedRecord,
   a: CanonicalRecord,
   b: CanonicalRecord,
-  { rules, flow, localRefusals = {} }: PlanOptions,
+  { rules, flow, localRefusals = {}, remoteRefusals = {} }: PlanOptions,
 ): ItemPlan {
   const base = record.kind === "match" ? null : record.shadow;
   const { decisions, unusable } = decisionsOf(record.conflicts, rules);
   const { suppressed: keySuppressed } = record;
-  const state: RecordState = { base, a, b, decisions, localRefusals, keySuppressed };
+  const state: RecordState = {
+    base,
+    a,
+    b,
+    decisions,
+    localRefusals,
+    remoteRefusals,
+    keySuppressed,
+  };
   const plan = planRecord(rules, state, flow);
   const staleDecisions = [...plan.staleDecisions, ...unusable];
   return { kind: "merge", record, state, plan: { ...plan, staleDecisions } };
@@ -169,13 +179,14 @@ function planLinked(record: LoadedRecord, options: PlanOptions): ItemPlan {
   return { kind: "absence", record, gone: "both", action: "unlink", left: null, staleDecisions };
 }
 
-function planNew(record: LoadedRecord, { rules, flow }: PlanOptions): ItemPlan {
+function planNew(record: LoadedRecord, { rules, flow, fresh }: PlanOptions): ItemPlan {
   if (record.kind === "new_remote") {
+    const b = fresh === undefined ? record.b : fresh;
     if (flow === "to_remote") return { kind: "excluded", record, reason: "direction" };
-    if (record.b === null) return { kind: "excluded", record, reason: "vanished" };
-    const plan = planNewLocal(rules, record.b);
+    if (b === null) return { kind: "excluded", record, reason: "vanished" };
+    const plan = planNewLocal(rules, b);
     if (plan.kind === "excluded") return { kind: "excluded", record, reason: plan.reason };
-    return { kind: "create_local", record, b: record.b, values: plan.record };
+    return { kind: "create_local", record, b, values: plan.record };
   }
   if (flow === "to_local") return { kind: "excluded", record, reason: "direction" };
   if (record.a === null) return { kind: "excluded", record, reason: "vanished" };

@@ -1,9 +1,12 @@
+import { RemoteError } from "../connectors/remote_error.ts";
 import type { RemoteRecord, SetChange, WriteOp, WriteResult } from "../connectors/connector.ts";
+import { RateWaitError } from "../limits/rate_wait_error.ts";
 import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
 import type { Doc, Json } from "../merge/json.ts";
 import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
 import { clearIntents, type Intent, writeIntents } from "../store/intent_store.ts";
 import type { Batch } from "./batch.ts";
+import { inKeyTurns } from "./key_moves.ts";
 import type { ItemPlan } from "./plan_item.ts";
 import { remoteFor } from "./urgency.ts";
 
@@ -92,6 +95,16 @@ function canonicalAnswer(record: RemoteRecord | null, rules: PairRules): Canonic
   }
 }
 
+/** The result of a write that was not sent; null where an error is not the remote's. */
+function notSentFor(error: unknown): WriteResult | null {
+  if (error instanceof RateWaitError) {
+    return { outcome: "retryable", code: error.code, retryAfterMs: error.waitMs };
+  }
+  return error instanceof RemoteError
+    ? { outcome: "retryable", code: error.code, retryAfterMs: error.retryAfterMs }
+    : null;
+}
+
 /** Writes intents down, sends the writes, and tells what became of each. */
 export async function writeRemote(
   batch: Batch,
@@ -107,24 +120,32 @@ export async function writeRemote(
   const settled: string[] = [];
   if (writes.length === 0) return { results, answered, settled };
   await writeIntents(pool, batch.run, writes.map(({ intent }) => intent));
-  let answers: readonly WriteResult[];
-  try {
-    const remote = remoteFor(batch, writes.map(({ plan }) => plan));
-    answers = await connector.write(remote, batch.schema, writes.map(({ op }) => op));
-  } catch (error) {
-    // The contract: what throws has sent nothing. The database may be what is
-    // gone, and then the intents are read at the next start.
-    await clearIntents(pool, writes.map(({ intent }) => intent.id)).catch(() => {});
-    throw error;
-  }
-  for (const [index, { plan, intent }] of writes.entries()) {
-    const result = answers[index];
-    if (result === undefined) continue;
-    results.set(plan.record.ordinal, result);
-    if (result.outcome !== "unknown") settled.push(intent.id);
-    if (result.outcome !== "ok") continue;
-    const record = canonicalAnswer(result.record, rules);
-    if (record !== null) answered.set(plan.record.ordinal, record);
+  for (const [number, turn] of inKeyTurns(writes, rules.keyField).entries()) {
+    let answers: readonly WriteResult[];
+    try {
+      const remote = remoteFor(batch, turn.map(({ plan }) => plan));
+      answers = await connector.write(remote, batch.schema, turn.map(({ op }) => op));
+    } catch (error) {
+      // The contract: what throws has sent nothing. What earlier turns have done is to be kept.
+      const notSent = number === 0 ? null : notSentFor(error);
+      if (notSent !== null) answers = turn.map(() => notSent);
+      else {
+        // The database may be what is gone, and then the intents are read at the next start.
+        if (number === 0) {
+          await clearIntents(pool, writes.map(({ intent }) => intent.id)).catch(() => {});
+        }
+        throw error;
+      }
+    }
+    for (const [index, { plan, intent }] of turn.entries()) {
+      const result = answers[index];
+      if (result === undefined) continue;
+      results.set(plan.record.ordinal, result);
+      if (result.outcome !== "unknown") settled.push(intent.id);
+      if (result.outcome !== "ok") continue;
+      const record = canonicalAnswer(result.record, rules);
+      if (record !== null) answered.set(plan.record.ordinal, record);
+    }
   }
   return { results, answered, settled };
 }

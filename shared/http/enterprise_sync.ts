@@ -12,9 +12,8 @@ import type { ItemPlan } from "../engine/plan_item.ts";
 import { STALE_MS } from "../engine/slice.ts";
 import type { Json } from "../merge/json.ts";
 import type { Flow } from "../merge/record_plan.ts";
-import { logOverride } from "../store/override_store.ts";
 import type { Run } from "../store/run.ts";
-import { acquireRun, findRun } from "../store/runs.ts";
+import { acquireRun, findRun, pauseRun } from "../store/runs.ts";
 import type { Caller } from "./authenticate.ts";
 import { type Answer, handler } from "./handler.ts";
 import { HttpError } from "./http_error.ts";
@@ -27,6 +26,7 @@ import { runErrorToHttp } from "./to_http_error.ts";
 const NAME = "enterprise-sync";
 
 const requestSchema = z.strictObject({
+  action: z.enum(["start", "pause", "resume"]).default("start"),
   direction: z.string().max(100).default("both"),
   maxRecords: z.number().int().min(1).max(100_000).default(300),
   dryRun: z.boolean().default(false),
@@ -68,6 +68,7 @@ const STOP_REASONS: Readonly<Record<string, string>> = {
   complete: "complete",
   record_limit: "record_limit",
   guard_tripped: "guard",
+  paused: "paused",
 };
 
 function stopReasonOf(run: Run): string {
@@ -126,6 +127,20 @@ function busy(run: Run): HttpError {
   });
 }
 
+function noRun(): HttpError {
+  return new HttpError("no_run", "Cannot find an unfinished run of this direction", {
+    hint: "Start one with a call that names no action",
+  });
+}
+
+async function pause(runtime: Runtime, pair: Pair, lane: string): Promise<Answer> {
+  const run = await pauseRun(runtime.database(), NAME, pair.name, STALE_MS, lane);
+  if (run === null) throw noRun();
+  const isPaused = run.status === "paused";
+  const message = isPaused ? "Paused" : "Pausing after the batch at hand";
+  return { status: 202, body: { ok: true, message, runId: run.id, paused: isPaused } };
+}
+
 /** Whether the caller's cursor still stands for the enumeration that is under way. */
 async function isOfUnfinished(
   runtime: Runtime,
@@ -148,6 +163,7 @@ async function run(
 ): Promise<Answer> {
   const flow = flowOf(pair, request.direction);
   const lane = laneOf(flow, request);
+  if (request.action === "pause") return await pause(runtime, pair, lane);
   for (const name of pair.remote.connector.spec.requiredEnv) requireEnv(runtime.env, name);
   const pool = runtime.database();
   const { given, current } = await isOfUnfinished(runtime, request.cursor, lane);
@@ -156,28 +172,22 @@ async function run(
     functionName: NAME,
     pair: pair.name,
     lane,
-    mode: "start",
+    mode: request.action,
     force: false,
     staleMs: STALE_MS,
-    params: {
-      flow,
-      dryRun,
-      ...(request.override === undefined ? {} : { override: request.override }),
-    },
+    params: { flow, dryRun },
     requestedBy: caller.name,
   });
   if (acquired.outcome === "busy") throw busy(acquired.run);
-  if (acquired.outcome !== "acquired") {
+  if (acquired.outcome === "nothing_to_resume") throw noRun();
+  if (acquired.outcome === "paused") {
     throw new HttpError("run_paused", "Cannot start: the run was paused by a person", {
-      hint: "Go on with deno task sync resume",
-      details: { runId: acquired.outcome === "paused" ? acquired.run.id : null },
+      hint: 'Go on with { "action": "resume" }, or deno task sync resume enterprise-sync',
+      details: { runId: acquired.run.id },
     });
   }
   const { run: first, how } = acquired;
   runtime.log("info", "slice_started", { runId: first.id, how, fencing: first.fencing });
-  if (how === "new" && request.override !== undefined && !dryRun) {
-    await logOverride(pool, first, request.override.guards, request.override.reason, caller.name);
-  }
   const tally: Tally = {
     processed: 0,
     conflicts: 0,
@@ -204,6 +214,7 @@ async function run(
     left = await enterprise(counted, first, {
       maxRecords: request.maxRecords,
       fresh: dryRun && !given,
+      override: request.override === undefined ? null : { ...request.override, by: caller.name },
       tally,
       ...(request.plan ? { onPlans: keep } : {}),
     });
@@ -237,7 +248,8 @@ export function enterpriseSync(
 ): (request: Request) => Promise<Response> {
   return handler({
     schema: requestSchema,
-    roleFor: (body) => body.dryRun || body.plan ? "viewer" : "operator",
+    roleFor: (body) =>
+      body.action !== "pause" && (body.dryRun || body.plan) ? "viewer" : "operator",
     log: runtime.log,
     handle: async (body, caller) =>
       await run(runtime, requirePair(config, body.pair), body, caller),

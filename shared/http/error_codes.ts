@@ -11,6 +11,7 @@ export const ERROR_STATUS = {
   method_not_allowed: 405,
   already_running: 409,
   run_paused: 409,
+  local_empty: 409,
   body_too_large: 413,
   daily_quota_exceeded: 429,
   internal_error: 500,

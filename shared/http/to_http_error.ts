@@ -10,6 +10,8 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   invalid_configuration: "Mend sync.config.ts at the paths in details.issues, then deploy again",
   missing_configuration: "Set it with supabase secrets set",
   remote_error: "See details.reason; the next call goes on where this one stopped",
+  local_empty:
+    "Nothing was written. If local.table in sync.config.ts is right, restore its records",
   rate_limited: "Call again later; nothing is lost",
   database_unhealthy: "Check SYNC_DB_URL or SUPABASE_DB_URL and that the migrations are applied",
 };
@@ -18,6 +20,7 @@ function codeOf(code: string): ErrorCode {
   switch (code) {
     case "invalid_configuration":
     case "missing_configuration":
+    case "local_empty":
     case "rate_limited":
     case "internal_error":
       return code;

@@ -1,4 +1,11 @@
-import type { ChangeRule, ConflictReason, FieldChange, Flow, KeptReason } from "./record_plan.ts";
+import type {
+  ChangeRule,
+  ConflictReason,
+  FieldChange,
+  Flow,
+  KeptReason,
+  RemoteRefusal,
+} from "./record_plan.ts";
 
 /** A change of one field, before it is known which field it is. */
 export type SideChange = Omit<FieldChange, "field">;
@@ -36,11 +43,13 @@ export function oneChange(
  * first fill of a record that side A does not have is kept.
  *
  * @param refusal Why the field cannot be written on side A, if it cannot.
+ * @param remoteRefusal The same of the remote.
  */
 export function withinRun(
   outcome: FieldOutcome,
   flow: Flow,
   refusal: ConflictReason | undefined,
+  remoteRefusal?: RemoteRefusal,
 ): RunOutcome {
   switch (outcome.kind) {
     case "nothing":
@@ -60,6 +69,15 @@ export function withinRun(
         return { changes: [], conflict: refusal, kept: null };
       }
       const travelling = changes.filter(({ side }) => flow === "both" || flow === `to_${side}`);
+      if (remoteRefusal !== undefined && travelling.some(({ side }) => side === "remote")) {
+        return remoteRefusal === "key_cycle"
+          ? { changes: [], conflict: remoteRefusal, kept: null }
+          : {
+            changes: travelling.filter(({ side }) => side === "local"),
+            conflict: null,
+            kept: remoteRefusal,
+          };
+      }
       const kept = travelling.length < changes.length ? "direction" : null;
       return { changes: travelling, conflict: null, kept };
     }

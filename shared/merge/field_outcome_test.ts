@@ -58,6 +58,23 @@ Deno.test("withinRun() keeps a first fill that side A has no record for, and no 
   });
 });
 
+Deno.test("withinRun() keeps a key that the remote cannot take yet, and makes one it never can a conflict", () => {
+  const [local, remote] = [
+    oneChange("local", "x", "y", "edit"),
+    oneChange("remote", "x", "y", "edit"),
+  ];
+  const conflict = { changes: [], conflict: "key_cycle", kept: null } as const;
+  assertEquals(withinRun(remote, "both", undefined, "key_cycle"), conflict);
+  assertEquals(withinRun(BOTH, "to_remote", undefined, "key_cycle"), conflict);
+  const waits = withinRun(BOTH, "both", undefined, "key_waits");
+  assertEquals([waits.conflict, waits.kept], [null, "key_waits"]);
+  assertEquals(waits.changes.map(({ side }) => side), ["local"]);
+  for (const refusal of ["key_cycle", "key_waits"] as const) {
+    assertEquals(withinRun(local, "both", undefined, refusal), withinRun(local, "both", undefined));
+    assertEquals(withinRun(BOTH, "to_local", undefined, refusal).kept, "direction");
+  }
+});
+
 Deno.test("withinRun() passes on what is no change", () => {
   assertEquals(withinRun({ kind: "nothing" }, "both", "no_reference"), {
     changes: [],

@@ -88,6 +88,9 @@ export function planRecord(rules: PairRules, state: RecordState, flow: Flow): Re
       mergeField(rules, rule, field, state, decision),
       flow,
       Object.hasOwn(state.localRefusals, field) ? state.localRefusals[field] : undefined,
+      state.remoteRefusals !== undefined && Object.hasOwn(state.remoteRefusals, field)
+        ? state.remoteRefusals[field]
+        : undefined,
     );
     for (const change of outcome.changes) changes.push({ field, ...change });
     if (outcome.kept !== null) kept.push({ field, reason: outcome.kept });

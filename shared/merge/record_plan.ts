@@ -37,7 +37,17 @@ export interface RecordState {
   readonly localRefusals: Readonly<Record<string, ConflictReason>>;
   /** Whether side A's key belongs to somebody who must not be written to; default no. */
   readonly keySuppressed?: boolean;
+  /** Fields that cannot be written at the remote for this record, with the reason. */
+  readonly remoteRefusals?: Readonly<Record<string, RemoteRefusal>>;
 }
+
+/**
+ * Why a field cannot be written at the remote.
+ *
+ * - `key_cycle`: others hold the keys that records are to take, round in a circle
+ * - `key_waits`: the record that holds the key gives it up later
+ */
+export type RemoteRefusal = "key_cycle" | "key_waits";
 
 /**
  * Why a field is left to a person.
@@ -48,6 +58,7 @@ export interface RecordState {
  * - `shared_reference`: the value belongs to a record of side A that others share
  * - `no_reference`: the value belongs to a record of side A that there is none of
  * - `suppressed_key`: the new key is that of somebody who left, and this record may be written to
+ * - `key_cycle`: the new key is held at the remote by a record that takes another's, round in a circle
  */
 export type ConflictReason =
   | "both_changed"
@@ -55,7 +66,8 @@ export type ConflictReason =
   | "blank_not_allowed"
   | "shared_reference"
   | "no_reference"
-  | "suppressed_key";
+  | "suppressed_key"
+  | "key_cycle";
 
 /** Why a change is made; goes into the log. */
 export type ChangeRule =
@@ -96,13 +108,15 @@ export interface FieldConflict {
  * - `direction`: the run does not go that way; another one will
  * - `no_reference`: the value belongs to a record of side A that there is none of, and nobody has
  *   edited it since the sides were linked
+ * - `key_waits`: the record that holds the key at the remote gives it up later in this run
  */
 export type KeptReason =
   | "consent_never_raised"
   | "consent_both_forbid"
   | "one_way"
   | "direction"
-  | "no_reference";
+  | "no_reference"
+  | "key_waits";
 
 /** A field that is left as it is. */
 export interface FieldKept {

@@ -44,7 +44,8 @@ export function valueAfter(after: FieldAfter): FieldBase {
   const { a, b, isConflict, kept } = after;
   const isPartly = a.written || b.written;
   if (isConflict) return baseStays(after);
-  if (!isDue(a) && !isDue(b) && kept !== "direction") return settledBase(a.held, b.held);
+  const isLater = kept === "direction" || kept === "key_waits";
+  if (!isDue(a) && !isDue(b) && !isLater) return settledBase(a.held, b.held);
   // One side of two holds the decided value and the other does not yet. Against
   // what was read, the first looks edited, and so the value goes on to the other.
   return isPartly ? { a: a.read, b: b.read, settled: false } : baseStays(after);

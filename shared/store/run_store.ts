@@ -33,7 +33,10 @@ export async function moveRun(database: Database, run: Run, change: RunChange): 
   return committed(rows, run).run;
 }
 
-/** Starts the walk of a run again from the enumeration. What it has done stays counted. */
+/**
+ * Starts the walk of a run again from the enumeration. What it has done stays counted;
+ * a dry run has done nothing.
+ */
 export async function startOver(database: Database, run: Run, phase: string): Promise<Run> {
   const rows = await database.query<{ run: Run }>(
     `with fence as materialized (${FENCE}),

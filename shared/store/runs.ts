@@ -158,7 +158,7 @@ export async function findRun(database: Database, id: string): Promise<Run | nul
 }
 
 /**
- * Pauses the unfinished run: at once where no worker is at it, else after the
+ * Pauses the unfinished run of a lane: at once where no worker is at it, else after the
  * batch the worker is at.
  *
  * @returns The run, or null where there is none to pause.
@@ -168,6 +168,7 @@ export async function pauseRun(
   functionName: string,
   pair: string,
   staleMs: number,
+  lane = "",
 ): Promise<Run | null> {
   const rows = await database.query<{ run: Run }>(
     `update public.sync_runs as r
@@ -180,12 +181,12 @@ export async function pauseRun(
        select id, status = 'running'
          and clock_timestamp() - heartbeat_at > make_interval(secs => $3::double precision / 1000) as stale
        from public.sync_runs
-       where function = $1 and pair = $2 and status in ('running', 'waiting', 'paused')
+       where function = $1 and pair = $2 and lane = $4 and status in ('running', 'waiting', 'paused')
        for update
      ) old
      where r.id = old.id
      returning ${RUN_JSON} as run`,
-    [functionName, pair, staleMs],
+    [functionName, pair, staleMs, lane],
   );
   return rows[0]?.run ?? null;
 }

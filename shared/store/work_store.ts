@@ -75,6 +75,22 @@ export async function nextWork(
   );
 }
 
+/** The ids of records of the walk, by their places in it. */
+export async function idsOfWork(
+  database: Database,
+  run: Run,
+  ordinals: readonly number[],
+): Promise<{ readonly aIds: readonly string[]; readonly bIds: readonly string[] }> {
+  const rows = await database.query<{ aIds: string[]; bIds: string[] }>(
+    `select coalesce(array_agg(w.a_id::text order by w.ordinal) filter (where w.a_id is not null), '{}') as "aIds",
+       coalesce(array_agg(w.b_id order by w.ordinal) filter (where w.b_id is not null), '{}') as "bIds"
+     from public.sync_work w
+     where w.run_id = $1 and w.epoch = $2 and w.ordinal = any ($3::integer[])`,
+    [run.id, run.epoch, ordinals],
+  );
+  return rows[0] ?? { aIds: [], bIds: [] };
+}
+
 /**
  * The names under which a record is locked: by the ids of both sides, so that
  * whoever comes from either of them meets the same lock.

@@ -34,6 +34,7 @@ export interface EnterpriseAnswer {
   readonly skipped: number;
   readonly quota: { readonly requests: number };
   readonly code?: string;
+  readonly hint?: string;
   readonly details?: Readonly<Record<string, unknown>>;
   readonly plan?: readonly Readonly<Record<string, unknown>>[];
 }
