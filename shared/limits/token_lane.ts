@@ -60,6 +60,8 @@ export class TokenLane {
   #pauseUntil = Number.NEGATIVE_INFINITY;
   /** Tokens the last grants showed to be needed at a time. */
   #size = 1;
+  /** Whether the last answer gave all that was asked for, at once: the budget is far from used up. */
+  #plenty = false;
   #wake = () => {};
   #exchanging: Promise<void> = Promise.resolve();
   /** The next grant, asked for before anybody waits for it. */
@@ -185,9 +187,13 @@ export class TokenLane {
     return true;
   }
 
-  /** Asks for the next grant while the last token is in use, where the ones before were all needed. */
+  /**
+   * Asks for the next grant while the last token is in use, where the ones before were all needed.
+   * Not where tokens are short: nothing is given to somebody who does not wait yet, so it
+   * would have to be asked again, and what the last answer tells of others' use would come too late.
+   */
   #askAhead(grant: TokenGrant): void {
-    if (grant.dueAt() !== undefined || this.#size === 1) return;
+    if (grant.dueAt() !== undefined || this.#size === 1 || !this.#plenty) return;
     // Without an answer, whoever comes next asks again, and hears what is wrong.
     const forget = () => {
       this.#ahead = null;
@@ -297,6 +303,7 @@ export class TokenLane {
       this.#pauseUntil = Number.NEGATIVE_INFINITY;
     }
     this.#askAgainAt = toldAt + answer.waitMs;
+    this.#plenty = answer.offsetsMs.length === want && answer.offsetsMs.every((ms) => ms <= 0);
     if (answer.grantId !== null) {
       this.#grant = new TokenGrant(answer.grantId, answer, lifeMs, askedAt, toldAt);
       this.#open.push(this.#grant);
