@@ -167,6 +167,7 @@ Deno.test("what runs with the owner's rights is private and has an empty search 
   const functions = rows.map(({ text }) => text);
   for (const text of functions) assert(/^\w+ search_path="" [ft] /.test(text), text);
   assertEquals(functions.filter((text) => !text.endsWith(" f {}")), [
+    'decide_conflict search_path="" t {}',
     'in_words search_path="" f {authenticated,service_role}',
     'instant search_path="" f {authenticated,service_role}',
     'may_look search_path="" f {authenticated,service_role}',

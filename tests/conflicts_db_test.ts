@@ -216,8 +216,10 @@ Deno.test("a list, true or false sent as a text is read as what it says, where t
     );
     assertEquals(rows, [{ value: stored }]);
   }
-  for (const [input, sent] of [[list, "[Oslo"], [list, '[["Oslo"]]'], [flag, "yes"]] as const) {
-    const id = await insertConflict(database, input);
+  const refused = [[list, "[Oslo"], [list, '[["Oslo"]]'], [flag, "yes"]] as const;
+  for (const [index, [input, sent]] of refused.entries()) {
+    // They stay open, and of a field there is one open conflict.
+    const id = await insertConflict(database, { ...input, field: `city_${index}` });
     const [code, message] = await refusal(resolve(database, id, "value", sent));
     assertEquals([code, message.includes("Oslo")], ["22023", false]);
   }
