@@ -5,6 +5,7 @@ import { fillAccount } from "./stack/fill_account.ts";
 import { encodeHex } from "./stack/hex.ts";
 import { PackageError } from "./stack/npm_package.ts";
 import { PostgresError, serverOf } from "./stack/postgres.ts";
+import { SimulatorError } from "./stack/simulator.ts";
 import { PortTakenError, type Stack, startStack } from "./stack/stack.ts";
 import { canEnter, stepDownAccount } from "./stack/step_down.ts";
 import { SupabaseCliError } from "./stack/supabase_cli.ts";
@@ -12,7 +13,7 @@ import { SupabaseCliError } from "./stack/supabase_cli.ts";
 const usage =
   `Start the sync suite on this machine: PostgreSQL, the Supabase Data and Auth API, the functions
 and a MailerLite simulator. With the simulator, an edit on either side is synced by itself.
-Ctrl-C stops everything; the data stays in .stack/.
+Ctrl-C stops everything; the data of both sides stays in .stack/.
 
 Usage: deno task start [options]
 
@@ -165,7 +166,7 @@ async function main(): Promise<number> {
 
 /** Failures that the message explains; a stack trace would only hide it. */
 function isExplained(error: unknown): error is Error {
-  return [PostgresError, PortTakenError, PackageError, SupabaseCliError, TypeError]
+  return [PostgresError, SimulatorError, PortTakenError, PackageError, SupabaseCliError, TypeError]
     .some((type) => error instanceof type);
 }
 

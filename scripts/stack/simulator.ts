@@ -1,5 +1,6 @@
 /** The stand-in for the remote API, in a process of its own. */
 import { startChild } from "./child_process.ts";
+import { DAMAGED_ACCOUNT } from "../../simulators/mailerlite/serve.ts";
 import { freePort, listens } from "./port.ts";
 
 /** A running simulator. */
@@ -19,6 +20,14 @@ const TOKEN = "simulator-token";
 /** Longest time to listen, in ms. */
 const START_TIMEOUT_MS = 30_000;
 
+/** Longest time to save the account at the end, in ms. */
+const STOP_TIMEOUT_MS = 30_000;
+
+/** Raised when the simulator does not come up; the message says why. */
+export class SimulatorError extends Error {
+  override name = "SimulatorError";
+}
+
 const script = new URL("../../simulators/mailerlite/serve.ts", import.meta.url).pathname;
 const config = new URL("../../deno.json", import.meta.url).pathname;
 
@@ -26,11 +35,13 @@ const config = new URL("../../deno.json", import.meta.url).pathname;
  * Starts the simulator and waits until it listens.
  *
  * @param args further arguments of `serve.ts`, for example `--no-limits`
- * @throws {Error} when it ends or stays silent
+ * @param accountFile file that keeps the account; default: it is forgotten
+ * @throws {SimulatorError} when it ends or stays silent
  */
 export async function startSimulator(
   logFile: string,
   args: readonly string[],
+  accountFile?: string,
 ): Promise<SimulatorProcess> {
   const port = freePort();
   const child = startChild({
@@ -43,18 +54,23 @@ export async function startSimulator(
       script,
       "--port",
       String(port),
+      ...(accountFile === undefined ? [] : ["--account", accountFile]),
       ...args,
     ],
     env: Deno.env.toObject(),
     logFile,
+    // One with an account to keep saves it, even where the stack was killed.
+    orphanSignal: accountFile === undefined ? "KILL" : "TERM",
   });
   const url = `http://127.0.0.1:${port}`;
   if (!(await listens(port, child, START_TIMEOUT_MS))) {
     child.kill("SIGKILL");
-    await child.exited;
-    const log = await Deno.readTextFile(logFile).catch(() => "");
-    throw new Error(
-      `Cannot start the MailerLite simulator: ${log.trim().split("\n").slice(-5).join("\n")}`,
+    const { code } = await child.exited;
+    const log = (await Deno.readTextFile(logFile).catch(() => "")).trim().split("\n");
+    throw new SimulatorError(
+      code === DAMAGED_ACCOUNT
+        ? `${log.at(-1)}. Start with --reset to begin with an empty database and an empty account`
+        : `Cannot start the MailerLite simulator: ${log.slice(-5).join("\n")}`,
     );
   }
   return {
@@ -63,8 +79,10 @@ export async function startSimulator(
     token: TOKEN,
     pid: child.pid,
     async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
+      child.kill(accountFile === undefined ? "SIGKILL" : "SIGTERM");
+      const late = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
       await child.exited;
+      clearTimeout(late);
     },
   };
 }

@@ -23,7 +23,7 @@ export interface StackOptions {
   port?: number;
   /** Port of PostgreSQL; 0 takes a free one. Default 0. */
   databasePort?: number;
-  /** Folder for the database, the keys and the logs. Default: a temporary one, deleted at the end. */
+  /** Folder for the database, the simulator's account, the keys and the logs. Default: a temporary one, deleted at the end. */
   dataFolder?: string;
   /** Folder for the database alone, where it has to be elsewhere. Default: `postgres` in the data folder. */
   postgresFolder?: string;
@@ -76,6 +76,7 @@ const repository = new URL("../..", import.meta.url).pathname.replace(/\/$/, "")
  * Starts a stack; ends what it has started when a part of it does not come up.
  *
  * @throws {PostgresError} see {@linkcode startPostgres}
+ * @throws {SimulatorError} see {@linkcode startSimulator}
  * @throws {PortTakenError} when something listens on `port`
  */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
@@ -130,7 +131,12 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   if (options.simulator !== false) {
     say("starting the MailerLite simulator");
     simulator = started.use(
-      await startSimulator(`${logFolder}/simulator.log`, options.simulator ?? []),
+      await startSimulator(
+        `${logFolder}/simulator.log`,
+        options.simulator ?? [],
+        // As long as the database is kept: links to people who are gone would be left.
+        options.dataFolder === undefined ? undefined : `${dataFolder}/mailerlite.ndjson`,
+      ),
     );
   }
   const mailerliteUrl = options.mailerliteUrl ?? simulator?.apiUrl ??

@@ -2,7 +2,7 @@ import type { FaultRule } from "./faults.ts";
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
 import type { MailerLiteSimulator } from "./simulator.ts";
 import { checkSwitches } from "./switches.ts";
-import type { ControlChange, Limits, Seed, SeedField, SeedGroup, SeedSubscriber } from "./types.ts";
+import type { ControlChange, Limits, Seed, SeedLine, SeedSubscriber } from "./types.ts";
 import type { WebhookKnobs } from "./webhook_table.ts";
 
 /** Where the control API lives; the simulated API never answers below it and nothing here is counted. */
@@ -30,13 +30,22 @@ export async function* readLines(body: AsyncIterable<Uint8Array>): AsyncGenerato
   if (rest !== "") yield rest;
 }
 
-/** One line of a seed stream: a subscriber, or `{"group": …}`, or `{"field": …}`. */
-export type SeedLine = SeedSubscriber | { group: SeedGroup } | { field: SeedField };
-
 /** Seeds from a stream of NDJSON; groups and fields should stand before the subscribers that need them. */
-export async function seedLines(
+export function seedLines(
   simulator: MailerLiteSimulator,
   body: AsyncIterable<Uint8Array>,
+): Promise<number> {
+  return seedEntries(simulator, parsed(body));
+}
+
+async function* parsed(body: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
+  for await (const line of readLines(body)) if (line.trim() !== "") yield JSON.parse(line);
+}
+
+/** As {@linkcode seedLines}, of lines that are parsed already. */
+export async function seedEntries(
+  simulator: MailerLiteSimulator,
+  entries: AsyncIterable<unknown>,
 ): Promise<number> {
   let seeded = 0;
   let subscribers: SeedSubscriber[] = [];
@@ -44,9 +53,8 @@ export async function seedLines(
     seeded += simulator.seed({ subscribers }).subscribers;
     subscribers = [];
   };
-  for await (const line of readLines(body)) {
-    if (line.trim() === "") continue;
-    const entry = JSON.parse(line) as SeedLine;
+  for await (const value of entries) {
+    const entry = value as SeedLine;
     if ("group" in entry) simulator.seed({ groups: [entry.group] });
     else if ("field" in entry) simulator.seed({ fields: [entry.field] });
     else subscribers.push(entry);

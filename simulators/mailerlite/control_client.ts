@@ -2,10 +2,18 @@ import type { FaultReport, FaultRule } from "./faults.ts";
 import type { JsonObject } from "./json.ts";
 import type { RequestReport } from "./recorder.ts";
 import type { Switches } from "./switches.ts";
-import type { ControlChange, Counts, HistoryEntry, Limits, Seed, SeedResult } from "./types.ts";
+import type {
+  ControlChange,
+  Counts,
+  HistoryEntry,
+  Limits,
+  Seed,
+  SeedLine,
+  SeedResult,
+} from "./types.ts";
 import type { DeliveryAttempt } from "./webhook_sender.ts";
 import type { WebhookKnobs } from "./webhook_table.ts";
-import { readLines, type SeedLine } from "./control.ts";
+import { readLines } from "./control.ts";
 
 const encoder = new TextEncoder();
 

@@ -30,6 +30,16 @@ export class IdFactory {
     return id.toString();
   }
 
+  /** How many ids {@linkcode IdFactory.at} has made: it counts them up in the low bits. */
+  get pastIds(): number {
+    return this.#past;
+  }
+
+  /** Goes on where another factory was. */
+  skip(pastIds: number): void {
+    this.#past = Math.max(this.#past, pastIds);
+  }
+
   /** An id for something created in the past; ids asked for later still rise above it. */
   at(ms: number): string {
     const since = BigInt(Math.max(Math.floor(ms) - ID_EPOCH_MS, LEAST_MS));

@@ -22,6 +22,17 @@ export class Recorder {
   #statuses = new Map<string, number>();
   #history: HistoryEntry[] = [];
   #seq = 0;
+  #changes = 0;
+
+  /** Rises with every change of people, groups and fields, however it came about. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** Counts something that was seeded, which leaves no history. */
+  seeded(): void {
+    this.#changes++;
+  }
 
   request(route: string): void {
     bump(this.#routes, route);
@@ -38,6 +49,7 @@ export class Recorder {
   write(at: number, kind: string, id: string, via: Via, groupId?: string): void {
     const entry: HistoryEntry = { seq: ++this.#seq, at, kind, id, via };
     if (groupId !== undefined) entry.groupId = groupId;
+    if (!kind.startsWith("webhook.")) this.#changes++;
     this.#history.push(entry);
   }
 

@@ -65,6 +65,7 @@ export class Seeder {
     const { name, id } = typeof seed === "string" ? { name: seed, id: undefined } : seed;
     const known = id === undefined ? store.groups.byName(name) : store.groups.byId(id);
     if (known !== undefined) return known;
+    this.#world.recorder.seeded();
     if (id !== undefined) store.ids.observe(id);
     return store.groups.add(id ?? store.ids.at(FIRST_SEED * 1000), name, FIRST_SEED);
   }
@@ -77,7 +78,9 @@ export class Seeder {
     const known = key === undefined
       ? fields.active().find((field) => field.name === name)
       : fields.byKey(key);
-    return known ?? fields.add(name, type ?? "text", key);
+    if (known !== undefined) return known;
+    this.#world.recorder.seeded();
+    return fields.add(name, type ?? "text", key);
   }
 
   #subscriber(seed: SeedSubscriber): void {
@@ -99,6 +102,8 @@ export class Seeder {
     if (seed.groups !== undefined && seed.groups.length > 0) {
       store.setMembership(row, this.findGroups(seed.groups));
     }
+    this.#setDeleted(row, seed, position);
+    this.#world.recorder.seeded();
   }
 
   #fill(row: SubscriberRow, seed: SeedSubscriber, created: number, position: number): void {
@@ -119,6 +124,13 @@ export class Seeder {
     );
     row.optedInAt = stamp(seed.opted_in_at, null);
     row.updatedAt = this.#seconds(seed.updated_at, position) ?? created;
+  }
+
+  #setDeleted(row: SubscriberRow, seed: SeedSubscriber, position: number): void {
+    row.forgetAt = this.#seconds(seed.forget_at, position) ?? null;
+    const deletedAt = this.#seconds(seed.deleted_at, position) ?? row.forgetAt;
+    if (deletedAt !== null) this.#world.store.setDeleted(row, deletedAt);
+    if (row.forgetAt !== null) this.#world.journal.eraseLater(row.id, row.forgetAt);
   }
 
   #setFields(row: SubscriberRow, values: NonNullable<SeedSubscriber["fields"]>): void {

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { AccountFile, DamagedAccountError } from "./account_file.ts";
 import { control, CONTROL_PREFIX, seedLines } from "./control.ts";
 import type { CompleteAnswer, Outcome } from "./outcome.ts";
 import { MailerLiteSimulator } from "./simulator.ts";
@@ -11,6 +12,8 @@ export interface ServeOptions extends SimulatorOptions {
   port?: number;
   /** Default 127.0.0.1: the control API asks for no key. */
   hostname?: string;
+  /** File that keeps the account from one start to the next. Default: it is forgotten. */
+  accountFile?: string;
 }
 
 /** A simulator behind a port. */
@@ -18,9 +21,12 @@ export interface ServedMailerLite {
   /** Origin, without `/api`. */
   readonly url: string;
   readonly simulator: MailerLiteSimulator;
-  /** Cuts what is open and frees the port. */
+  /** Cuts what is open, frees the port and saves the account. */
   close(): Promise<void>;
 }
+
+/** Exit code of the program where the file of `--account` is damaged (EX_DATAERR of sysexits.h). */
+export const DAMAGED_ACCOUNT = 65;
 
 const encoder = new TextEncoder();
 
@@ -114,9 +120,14 @@ function driveWebhooks(simulator: MailerLiteSimulator): () => void {
  * connection before its head is sent.
  *
  * @throws {Error} when the port is taken (`EADDRINUSE`).
+ * @throws {DamagedAccountError} when `accountFile` does not hold a whole account
  */
 export async function serveMailerLite(options: ServeOptions = {}): Promise<ServedMailerLite> {
   const simulator = new MailerLiteSimulator(options);
+  // Before it listens: who sees an account that is half full takes the others for deleted.
+  const account = options.accountFile === undefined
+    ? undefined
+    : await AccountFile.open(simulator, options.accountFile);
   const hostname = options.hostname ?? "127.0.0.1";
   const server = createServer((request, response) => {
     void answerRequest(request, response).catch((error) => {
@@ -163,6 +174,7 @@ export async function serveMailerLite(options: ServeOptions = {}): Promise<Serve
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
       await closed;
+      await account?.[Symbol.asyncDispose]();
     },
   };
 }
@@ -173,7 +185,7 @@ interface CommandLine {
 }
 
 const USAGE =
-  "--port <number> --token <text> --no-limits --data <file.ndjson> --switch <name>=<setting>";
+  "--port <number> --token <text> --no-limits --account <file> --data <file.ndjson> --switch <name>=<setting>";
 
 /** @throws {TypeError} on an argument it does not know. */
 function readArguments(args: readonly string[]): CommandLine {
@@ -189,6 +201,7 @@ function readArguments(args: readonly string[]): CommandLine {
     const value = rest.shift() ?? "";
     if (flag === "--port" && /^\d+$/.test(value)) options.port = Number(value);
     else if (flag === "--token" && value !== "") options.token = value;
+    else if (flag === "--account" && value !== "") options.accountFile = value;
     else if (flag === "--data" && value !== "") data = value;
     else if (flag === "--switch" && value.includes("=")) {
       const [name = "", setting = ""] = value.split("=");
@@ -201,16 +214,25 @@ function readArguments(args: readonly string[]): CommandLine {
 
 if (import.meta.main) {
   const { options, data } = readArguments(Deno.args);
-  const served = await serveMailerLite(options);
+  const served = await serveMailerLite(options).catch((error: unknown): never => {
+    if (!(error instanceof DamagedAccountError)) throw error;
+    console.error(error.message);
+    Deno.exit(DAMAGED_ACCOUNT);
+  });
   if (data !== undefined) {
     const file = await Deno.open(data);
     await seedLines(served.simulator, file.readable);
   }
-  const stop = async () => {
-    await served.close();
-    Deno.exit(0);
+  let stopping: Promise<never> | undefined;
+  // A terminal tells everyone, and whoever started this program tells it once more.
+  const stop = () => {
+    stopping ??= served.close().then(() => Deno.exit(0), (error) => {
+      console.error(error);
+      Deno.exit(1);
+    });
   };
-  Deno.addSignalListener("SIGINT", stop);
-  Deno.addSignalListener("SIGTERM", stop);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, stop);
+  }
   console.log(JSON.stringify({ url: served.url, api: `${served.url}/api` }));
 }

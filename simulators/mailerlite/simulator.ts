@@ -1,3 +1,4 @@
+import { accountLines } from "./account_lines.ts";
 import type { World } from "./call.ts";
 import { FaultBook, type FaultReport, type FaultRule } from "./faults.ts";
 import { ImportTable } from "./import_table.ts";
@@ -102,6 +103,21 @@ export class MailerLiteSimulator {
   /** Adds groups, fields and subscribers; see {@link Seeder.seed} for what it refuses. */
   seed(seed: Seed): SeedResult {
     return this.#seeder.seed(seed);
+  }
+
+  /** Rises with every change of people, groups and fields. */
+  get changes(): number {
+    return this.#world.recorder.changes;
+  }
+
+  /** People, groups and fields as lines that make them again; see {@link accountLines}. */
+  accountLines(): Iterable<string> {
+    return accountLines(this.#world);
+  }
+
+  /** Makes no id that an earlier simulator has made for one of its seeds. */
+  skipIds(pastIds: number): void {
+    this.#world.store.ids.skip(pastIds);
   }
 
   /** Every subscriber that is not deleted, as the API would write it with its groups, oldest first. */

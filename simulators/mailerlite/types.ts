@@ -75,6 +75,10 @@ export interface SeedSubscriber {
   updated_at?: string;
   opted_in_at?: string | null;
   optin_ip?: string | null;
+  /** Deleted since then; a POST of its address revives it. Default: not deleted. */
+  deleted_at?: string;
+  /** Deleted, and erased for good then. */
+  forget_at?: string;
 }
 
 /** A group to start with; a text is its name. */
@@ -82,6 +86,9 @@ export type SeedGroup = string | { name: string; id?: string };
 
 /** A custom field to start with; a text is the name of a text field. */
 export type SeedField = string | { name: string; key?: string; type?: FieldType };
+
+/** One line of a seed stream: a subscriber, or `{"group": …}`, or `{"field": …}`. */
+export type SeedLine = SeedSubscriber | { group: SeedGroup } | { field: SeedField };
 
 /** What an account holds at the start. */
 export interface Seed {
