@@ -5,7 +5,7 @@ import type { MailerLiteSimulator } from "./simulator.ts";
 /** Shortest time between two saves, ms. */
 const LEAST_PAUSE_MS = 2_000;
 
-/** Saving takes at most this share of the time: an account of 250,000 is written in about a second. */
+/** Saving takes at most this share of the time: an account of 250,000 is written in about two seconds. */
 const SHARE = 1 / 20;
 
 /** How much is encoded at once, in characters. */
