@@ -161,7 +161,7 @@ export class Program {
     } else if (dice.chance(weather.freezeShare)) {
       const ms = dice.of(10_000, 100_000, 100_000, 700_000);
       this.#dooms.set(worker, { at, kind: "freeze", moment, ms });
-    } else if (dice.chance(0.03)) {
+    } else if (dice.chance(0.08)) {
       this.#dooms.set(worker, { at, kind: "shutdown", moment, ms: 0 });
     }
   }
@@ -230,8 +230,8 @@ export class Program {
   #interfere(worker: Worker): void {
     const { dice, remote, stormy } = this.#world;
     const intent = dice.one(remote.knowledgeOf(worker).intents);
-    if (!stormy || intent?.bId === null || intent === undefined || !dice.chance(0.2)) return;
-    this.#world.tell(this.#users.interfere(intent.bId));
+    if (!stormy || intent?.bId === null || intent === undefined || !dice.chance(0.5)) return;
+    this.#world.tell(this.#users.interfere(intent.bId, intent.aId));
   }
 
   async #absorb(isCommit: boolean): Promise<void> {
@@ -294,7 +294,7 @@ export class Program {
         { kind: "html", status: 502, when: "after" },
         { kind: "truncate" },
         { kind: "truncate", bytes: 3 },
-        { kind: "rate_limit", retryAfter: 5 },
+        { kind: "rate_limit", retryAfter: dice.of(5, 150) },
         { kind: "status", status: 401 },
       );
     return { times: 1, effect };
@@ -335,7 +335,7 @@ export class Program {
       if (Array.isArray(keys) && rows.length < new Set(keys).size) {
         world.reach("a record was locked by another worker");
       }
-    } else if (sql.includes("from public.sync_intents i") && rows.length > 0) {
+    } else if (/(?<!delete )from public\.sync_intents i\s/.test(sql) && rows.length > 0) {
       world.reach("an intent was left over");
     }
   }
