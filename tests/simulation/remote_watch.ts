@@ -279,7 +279,11 @@ export class RemoteWatch {
     this.#checkConsentOfNew(worker, row, aId);
     const earlier = this.made.get(aId) ?? [];
     this.made.set(aId, [...earlier, row.id]);
-    if (earlier.some((other) => other !== row.id && this.rows.has(other))) {
+    // By whose key it was made; whoever has another one by now cannot be found by it.
+    const isFindable = (other: string) =>
+      this.rows.get(other)?.email === world.versions.history("b", other, "email")[0]?.value ||
+      world.linkOf("b", other) !== null;
+    if (earlier.some((other) => other !== row.id && this.rows.has(other) && isFindable(other))) {
       world.violate("one record a person: no second create for the same record", name);
     }
     const partner = world.partnerOf("a", aId);
