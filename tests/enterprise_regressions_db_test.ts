@@ -188,3 +188,24 @@ Deno.test("an edit of somebody who was created without an answer does not give w
     "Rome",
   ]);
 });
+
+Deno.test("an edit made after an update without an answer does not give way to what was sent", async () => {
+  const config = changedConfig({
+    fields: { city: { local: "city", remote: "fields.city", wins: "remote" } },
+  });
+  await using world = await twoWayWorld(import.meta.url, equalPeople(2), { config });
+  await world.editClient(1, { city: "Bern" });
+  await world.editClient(2, { city: "Bern" });
+  const effect = { kind: "reset", when: "after" } as const;
+  world.simulator.setFaults([{ path: "/batch", method: "POST", after: 2, times: 1, effect }]);
+  await world.sync();
+  assertEquals(world.subscriber(1)?.fields["city"], "Bern");
+  await world.editClient(1, { city: "Rome" });
+  world.editSubscriber(2, { fields: { city: "Lima" } });
+  await world.syncAll();
+  const cities = async (n: number) => [
+    (await world.client(n))?.city,
+    world.subscriber(n)?.fields["city"],
+  ];
+  assertEquals([await cities(1), await cities(2)], [["Rome", "Rome"], ["Lima", "Lima"]]);
+});

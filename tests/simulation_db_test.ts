@@ -15,7 +15,7 @@ import type { World } from "./simulation/world.ts";
 const SEEDS = 14;
 
 /** Seeds from which on everything rare has to come up. */
-const MANY_SEEDS = 300;
+const MANY_SEEDS = 150;
 
 /** What does not come up in the few seeds of the suite. */
 const NEEDS_MANY_SEEDS: readonly Rarity[] = [

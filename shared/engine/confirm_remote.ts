@@ -40,18 +40,19 @@ function needsReading(plan: ItemPlan, batch: Batch): boolean {
 }
 
 /** Reads records by id; a record that cannot be read does not hide the others. */
-async function getReadable(
-  batch: Batch,
-  remote: ConnectorContext,
+export async function getReadable(
+  slice: Slice,
   ids: readonly string[],
+  remote: ConnectorContext = slice.remote,
 ): Promise<(RemoteRecord | null | "unreadable")[]> {
-  const { pair: { remote: { connector } } } = batch.slice.deps;
+  const { pair: { remote: { connector } } } = slice.deps;
+  if (ids.length === 0) return [];
   try {
     return [...await connector.get(remote, ids)];
   } catch (error) {
     if (!(error instanceof UnreadableRecordsError) || error.indexes.length === 0) throw error;
     const bad = new Set(error.indexes);
-    const good = await getReadable(batch, remote, ids.filter((_, index) => !bad.has(index)));
+    const good = await getReadable(slice, ids.filter((_, index) => !bad.has(index)), remote);
     let next = 0;
     return ids.map((_, index) => bad.has(index) ? "unreadable" : good[next++] ?? null);
   }
@@ -188,9 +189,9 @@ export async function confirmRemote(
   const reading = plans.filter((plan) => needsReading(plan, batch));
   const fresh = new Map<number, CanonicalRecord | null>();
   const read = await getReadable(
-    batch,
-    remoteFor(batch, plans),
+    batch.slice,
     reading.map((plan) => plan.record.bId ?? ""),
+    remoteFor(batch, plans),
   );
   for (const [index, plan] of reading.entries()) {
     const answer = read[index] ?? null;

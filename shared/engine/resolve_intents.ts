@@ -4,6 +4,7 @@ import type { Json } from "../merge/json.ts";
 import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
 import { planRecord } from "../merge/plan_record.ts";
 import type { RecordState } from "../merge/record_plan.ts";
+import { sameJson } from "../merge/same_json.ts";
 import { shadowAfter } from "../merge/shadow_after.ts";
 import { holdFence, removeLinks } from "../store/commit_store.ts";
 import {
@@ -12,17 +13,22 @@ import {
   givenUpLinks,
   type Intent,
   leftOverIntents,
+  type LinkBase,
   linkFound,
+  readBases,
+  renewBases,
 } from "../store/intent_store.ts";
 import type { Run } from "../store/run.ts";
 import { lockKeys, tryLockRecords } from "../store/work_store.ts";
-import { findReadable } from "./confirm_remote.ts";
+import { findReadable, getReadable } from "./confirm_remote.ts";
 import type { Slice } from "./slice.ts";
 
 /**
  * Finds out what became of calls nobody heard the answer of, before anything else
- * is planned. An update or a delete shows in the next read of the record, and is
- * planned from there. A create shows as a record with the key it was sent with:
+ * is planned. A delete shows in the next read of the record, and is planned from
+ * there. What an update has brought to the remote becomes the base: or it would look
+ * like an edit made there, over which side A's next edit might have to give way. A
+ * create shows as a record with the key it was sent with:
  * it is linked to the record it was made for, even if that has another key by now,
  * or it would come back as a stranger.
  *
@@ -64,6 +70,61 @@ function baseOf(rules: PairRules, { payload }: Intent, found: RemoteRecord): Fou
   }
 }
 
+/** The base once the fields that an update was sent with stand at the remote; null where none does. */
+function baseAfter(
+  rules: PairRules,
+  base: LinkBase,
+  { payload: { sent } }: Intent,
+  found: RemoteRecord,
+): LinkBase | null {
+  if (!isRecord(sent)) return null;
+  try {
+    const held = canonicalRecord(found.doc, "remote", rules);
+    const fields = Object.keys(sent).filter((field) => Object.hasOwn(rules.fields, field));
+    const of = (record: CanonicalRecord) =>
+      Object.fromEntries(fields.map((field) => [field, record[field] ?? null]));
+    const [a, b] = [{ ...base.a, ...of(sent) }, { ...base.b, ...of(held) }];
+    const state: RecordState = { base, a, b, decisions: [], localRefusals: {} };
+    const done = { local: false, remote: "not_done" } as const;
+    const after = shadowAfter(rules, state, planRecord(rules, state, "both"), done);
+    const settled = [
+      ...base.settled.filter((field) => !fields.includes(field)),
+      ...after.settled.filter((field) => fields.includes(field)),
+    ];
+    return { ...base, a: { ...base.a, ...of(after.a) }, b: { ...base.b, ...of(after.b) }, settled };
+  } catch (error) {
+    if (error instanceof UnreadableValueError) return null;
+    throw error;
+  }
+}
+
+/** The bases that updates without an answer have changed. */
+async function findBases(slice: Slice, intents: readonly Intent[]): Promise<LinkBase[]> {
+  const { pool, pair: { rules } } = slice.deps;
+  const updates = intents.flatMap((intent) => {
+    const { operation, crosswalkId, bId } = intent;
+    return operation === "update" && crosswalkId !== null && bId !== null
+      ? [{ intent, crosswalkId, bId }]
+      : [];
+  });
+  if (updates.length === 0) return [];
+  const read = await readBases(pool, updates.map(({ crosswalkId }) => crosswalkId));
+  const bases = new Map(read.map((base) => [base.crosswalkId, base]));
+  const linked = updates.filter(({ crosswalkId }) => bases.has(crosswalkId));
+  const found = await getReadable(slice, linked.map(({ bId }) => bId));
+  const renewed = new Map<number, LinkBase>();
+  for (const [index, { intent, crosswalkId }] of linked.entries()) {
+    const record = found[index];
+    const base = renewed.get(crosswalkId) ?? bases.get(crosswalkId);
+    if (base === undefined || record === undefined || record === null) continue;
+    const after = record === "unreadable" ? null : baseAfter(rules, base, intent, record);
+    if (after !== null && !(sameJson(after.a, base.a) && sameJson(after.b, base.b))) {
+      renewed.set(crosswalkId, after);
+    }
+  }
+  return [...renewed.values()];
+}
+
 async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Promise<void> {
   const { pool, pair, log } = slice.deps;
   if (intents.length === 0) return;
@@ -85,13 +146,15 @@ async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Prom
     } else if (records.length > 1) open.add(id);
   }
   const settled = intents.flatMap(({ id }) => open.has(id) ? [] : [id]);
-  if (links.length === 0) await clearIntents(pool, settled);
+  const bases = await findBases(slice, intents);
+  if (links.length === 0 && bases.length === 0) await clearIntents(pool, settled);
   else {
     await pool.transaction(async (database) => {
       await holdFence(database, run);
       const givenUp = await givenUpLinks(database, run, links);
       if (givenUp.length > 0) await removeLinks(database, run, givenUp);
       await linkFound(database, run, links, settled);
+      if (bases.length > 0) await renewBases(database, run, bases);
     });
   }
   log("info", "intents_resolved", {

@@ -77,10 +77,21 @@ export function writeOpOf(plan: ItemPlan, rules: PairRules): WriteOp | null {
   }
 }
 
+/** Side A's values of the fields that are about to be written. */
+function sentFields({ state, plan }: ItemPlan & { kind: "merge" }): Record<string, Json> {
+  return Object.fromEntries(
+    plan.changes.flatMap(({ side, field }) =>
+      side === "remote" ? [[field, state.a[field] ?? null]] : []
+    ),
+  );
+}
+
 function intentOf(plan: ItemPlan, op: WriteOp, rules: PairRules): Intent {
   const { crosswalkId, aId, bId } = plan.record;
-  const payload = plan.kind === "create_remote"
+  const payload: Intent["payload"] = plan.kind === "create_remote"
     ? { key: plan.fields[rules.keyField] ?? null, a: { ...plan.a } }
+    : plan.kind === "merge"
+    ? { sent: sentFields(plan) }
     : {};
   return { id: crypto.randomUUID(), crosswalkId, aId, bId, operation: op.op, payload };
 }

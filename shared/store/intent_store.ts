@@ -17,7 +17,10 @@ export interface Intent {
   readonly aId: string | null;
   readonly bId: string | null;
   readonly operation: "create" | "update" | "delete";
-  /** For a create, the key it can be found by, and the record of side A it was made of, canonical. */
+  /**
+   * For a create, the key it can be found by, and the record of side A it was made
+   * of (`a`), canonical. For an update, `sent`: side A's values of its fields.
+   */
   readonly payload: { readonly [name: string]: Json };
 }
 
@@ -136,6 +139,56 @@ export async function linkFound(
      )
      select 1 from fence`,
     [run.id, run.fencing, JSON.stringify(links), intents],
+  );
+  committed(rows, run);
+}
+
+/** The base of a link, and which version of it. */
+export interface LinkBase extends Pick<ShadowWrite, "a" | "b" | "settled" | "version"> {
+  readonly crosswalkId: number;
+}
+
+/** Reads the bases of living links. One without a base has no row. */
+export async function readBases(
+  database: Database,
+  crosswalkIds: readonly number[],
+): Promise<LinkBase[]> {
+  return await database.query<LinkBase>(
+    `select s.crosswalk_id::float8 as "crosswalkId", s.a, s.b, s.settled, s.version::float8 as version
+     from public.shadow_snapshots s
+     join public.integration_crosswalk cw on cw.id = s.crosswalk_id and cw.link_state = 'linked'
+     where s.crosswalk_id = any ($1::bigint[])`,
+    [crosswalkIds],
+  );
+}
+
+/** Replaces bases, of the version that was read, by what an update without an answer has made of them. */
+export async function renewBases(
+  database: Database,
+  run: Run,
+  bases: readonly LinkBase[],
+): Promise<void> {
+  const rows = await database.query(
+    `with fence as materialized (${FENCE}),
+     renewed as (
+       -- Without side A's token: it has to be looked at again.
+       update public.shadow_snapshots s
+       set a = w.a, b = w.b, settled = array(select jsonb_array_elements_text(w.settled)), a_token = '',
+         b_token = jsonb_hash_extended(w.b, 0)::text, version = s.version + 1, taken_at = now()
+       from fence, jsonb_to_recordset($3::jsonb)
+         as w ("crosswalkId" bigint, a jsonb, b jsonb, settled jsonb, version bigint)
+       where s.crosswalk_id = w."crosswalkId" and s.version = w.version
+       returning s.crosswalk_id, s.version
+     ),
+     printed as (
+       insert into public.shadow_fingerprints as f (crosswalk_id, version)
+       select r.crosswalk_id, r.version from renewed r
+       order by r.crosswalk_id
+       on conflict (crosswalk_id) do update
+         set version = excluded.version, print = null, a_print = null
+     )
+     select 1 from fence`,
+    [run.id, run.fencing, JSON.stringify(bases)],
   );
   committed(rows, run);
 }

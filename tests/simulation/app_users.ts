@@ -73,13 +73,15 @@ export class AppUsers {
   async add(): Promise<string | null> {
     const world = this.#world;
     const { dice, local, remote } = world;
-    const kind = dice.weighted({ fresh: 4, client: 1, subscriber: 1, known: 2 });
+    const kind = dice.weighted({ fresh: 4, client: 1, subscriber: 1, known: 2, left: 1 });
     const email = kind === "client"
       ? local.clients.get(this.#hands.client() ?? "")?.["email"]
       : kind === "subscriber"
       ? this.#hands.subscriber()?.email
       : kind === "known"
       ? dice.one([...remote.addresses])
+      : kind === "left"
+      ? dice.one([...world.forbidden])
       : this.#hands.address();
     const id = dice.uuid();
     const rows = await world.database.asUser(
@@ -100,9 +102,9 @@ export class AppUsers {
     return rows === null ? "refused by a lock" : `${world.name("a", id)} ${kind}`;
   }
 
-  async delete(): Promise<string | null> {
+  /** Deletes somebody, or a certain client. */
+  async delete(id = this.#hands.client()): Promise<string | null> {
     const world = this.#world;
-    const id = this.#hands.client();
     if (id === undefined || world.local.clients.size < 4) return null;
     const rows = await world.database.asUser(
       `delete from public.clients where id = $1 returning id`,

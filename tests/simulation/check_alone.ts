@@ -65,8 +65,9 @@ export async function checkAlone(world: World): Promise<void> {
       continue;
     }
     const mayBeMade = rules.onNewLocal === "create" && mayBeCreated(record["consent"]) &&
-      !isForbidding(record["consent"]) && !suppressed.has(key);
-    if (mayBeMade) tell(world.name("a", id), "it was not made at the remote");
+      !isForbidding(record["consent"]);
+    if (mayBeMade && suppressed.has(key)) world.reach("a person who left was not made again");
+    else if (mayBeMade) tell(world.name("a", id), "it was not made at the remote");
   }
   for (const [key, row] of rows) {
     if (isExplained(row.id) || keys.has(key) || !remote.isReadable(row)) continue;

@@ -74,6 +74,11 @@ function differences(
     const kept = plan.kept.find((each) => each.field === field)?.reason;
     if (rule.kind === "consent") return kept === undefined ? [field] : [];
     if (rule.kind === "value" && rule.flow !== "both") return [];
+    // What a one-way field kept apart was accepted. A policy that lets it flow both ways takes
+    // nothing back: the next edit of either side travels.
+    const isAccepted = shadow.settled.includes(field) && sameJson(shadow.a[field], a[field]) &&
+      sameJson(shadow.b[field], b[field]);
+    if (isAccepted && world.onceOneWay.has(field)) return [];
     // Side A has no partner to hold it.
     const isPartner = field.startsWith("partner") && a["partnerName"] === null;
     return isPartner ? [] : [field];

@@ -46,7 +46,11 @@ export function dataApi(database: SimulatedDatabase): SyncClient {
       const rows = await database.asUser(
         `select * from public.${name}(${names.join(", ")})`,
         Object.values(args),
-      );
+      ).catch((error: unknown) => {
+        const code = error instanceof Error ? Reflect.get(error, "code") : null;
+        if (typeof code !== "string") throw error;
+        throw new DataApiError("Cannot write: the database refused it", code);
+      });
       if (rows === null) throw new DataApiError("Cannot write: a lock is in the way", "55P03");
       return rows;
     },

@@ -1,6 +1,7 @@
 import { isForbidding } from "../../shared/merge/consent_order.ts";
 import type { Json } from "../../shared/merge/json.ts";
 import type { FieldRule } from "../../shared/merge/pair.ts";
+import { sameJson } from "../../shared/merge/same_json.ts";
 import { type Copied, hadSeen, isAncestor, isBack, ruleOfSlot, type Side } from "./versions.ts";
 import type { Worker } from "./worker.ts";
 import type { World } from "./world.ts";
@@ -45,6 +46,11 @@ export function judge(world: World, write: Overwrite): void {
   }
   if (isAncestor(old, now, true)) return;
   if (rule?.kind === "set" && now.value === true) return;
+  // Agreed on while somebody edited: what they saw had been read on both sides, and was alike.
+  const wasAgreed = now.seen.some((seen) =>
+    sameJson(seen.value, old.value) && world.versions.isConfirmed(now.side, now.record, seen)
+  );
+  if (rule?.kind === "set" && wasAgreed && world.versions.isConfirmed(side, record, old)) return;
   const winner = winnerOf(rule);
   // A copy that the sync made and knows nothing of, as it was cut off: nobody can
   // tell whether who edited it had it before them.
@@ -52,6 +58,8 @@ export function judge(world: World, write: Overwrite): void {
   const saw = hadSeen(old, now) && (isKnown || old.side !== side);
   if (now.by !== "operator" && winner === now.side && !saw) return;
   if (isBack(old, now)) return;
+  // Nor can anybody tell a write that was taken back from one that never arrived.
+  if (!isKnown && world.versions.isTakenBack(side, record, old, now)) return;
   // What stood there before the sides were linked, or linked anew, was never agreed
   // on: a blank is filled, and an edit of the other side stands.
   const link = world.linkOf(side, record);

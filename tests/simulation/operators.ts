@@ -130,6 +130,9 @@ export class Operators {
   deploy(): string | null {
     const world = this.#world;
     if (world.scheduler.living().length > 0) return null;
+    for (const [field, rule] of Object.entries(world.rules.fields)) {
+      if (rule.kind === "value" && rule.flow !== "both") world.onceOneWay.add(field);
+    }
     world.config = anyConfig(world.dice);
     world.reach("the policy was changed");
     return "another policy";

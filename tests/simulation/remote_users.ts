@@ -1,5 +1,6 @@
 import type { Status } from "../../simulators/mailerlite/mod.ts";
 import { BARRED, CANARY, FIELDS, type Hands } from "./hands.ts";
+import type { RemoteRow } from "./remote_watch.ts";
 import type { World } from "./world.ts";
 
 /** Who uses the remote's dashboard, and other programs that call it. */
@@ -12,14 +13,29 @@ export class RemoteUsers {
     this.#hands = hands;
   }
 
-  /** Edits a field of somebody, or of a certain subscriber. */
-  edit(bId?: string): string | null {
-    const { dice } = this.#world;
-    const row = bId === undefined ? this.#hands.subscriber() : this.#world.remote.rows.get(bId);
+  edit(): string | null {
+    const row = this.#hands.subscriber();
+    return row === undefined ? null : this.#edit(row);
+  }
+
+  /** Edits a subscriber, as a rule in a field on which side A has another value, which is what the sync writes. */
+  overtake(bId: string, aId: string | null): string | null {
+    const { dice, local, remote } = this.#world;
+    const row = remote.rows.get(bId);
     if (row === undefined) return null;
-    const key = dice.chance(0.15)
-      ? dice.of("partner_name", "partner_company")
-      : (dice.one(FIELDS) ?? FIELDS[0])[1];
+    const client = aId === null ? undefined : local.clients.get(aId);
+    const differing = client === undefined
+      ? []
+      : FIELDS.filter(([column, key]) => (client[column] ?? null) !== (row.fields[key] ?? null));
+    return this.#edit(row, dice.chance(0.7) ? dice.one(differing)?.[1] : undefined);
+  }
+
+  #edit(row: RemoteRow, field?: string): string | null {
+    const { dice } = this.#world;
+    const key = field ??
+      (dice.chance(0.15)
+        ? dice.of("partner_name", "partner_company")
+        : (dice.one(FIELDS) ?? FIELDS[0])[1]);
     const value = dice.chance(0.15) ? null : this.#hands.value();
     return this.#hands.change(row, { fields: { [key]: value } }, key);
   }
@@ -95,9 +111,9 @@ export class RemoteUsers {
     return response.status;
   }
 
-  delete(): string | null {
+  /** Deletes somebody, or a certain subscriber. */
+  delete(row = this.#hands.subscriber()): string | null {
     const { remote, simulator } = this.#world;
-    const row = this.#hands.subscriber();
     if (row === undefined || remote.rows.size < 4) return null;
     simulator.remove(row.id);
     remote.absorbUser();

@@ -279,7 +279,11 @@ export class RemoteWatch {
     this.#checkConsentOfNew(worker, row, aId);
     const earlier = this.made.get(aId) ?? [];
     this.made.set(aId, [...earlier, row.id]);
-    if (earlier.some((other) => other !== row.id && this.rows.has(other))) {
+    // Whoever has another key by now cannot be found.
+    const isKnown = (other: string) =>
+      this.rows.get(other)?.email === world.versions.history("b", other, "email")[0]?.value ||
+      world.linkOf("b", other) !== null;
+    if (earlier.some((other) => other !== row.id && this.rows.has(other) && isKnown(other))) {
       world.violate("one record a person: no second create for the same record", name);
     }
     const partner = world.partnerOf("a", aId);
@@ -337,9 +341,7 @@ export class RemoteWatch {
       world.add(`wrote ${name}.${slot}`);
       const copied = world.versions.copy("b", row.id, slot, value, partner, world.step);
       if (copied !== null) {
-        {
-          judge(world, { ...copied, side: "b", record: row.id, slot, partner, worker, readAt });
-        }
+        judge(world, { ...copied, side: "b", record: row.id, slot, partner, worker, readAt });
       }
     }
     judgeConsent(world, "b", row.id, before["consent"], now["consent"]);

@@ -45,6 +45,8 @@ export class Users {
       addRemote: [3, () => remote.add()],
       deleteLocal: [3, () => app.delete()],
       deleteRemote: [3, () => remote.delete()],
+      partLocal: [1, () => this.#part(app)],
+      partRemote: [1, () => this.#part(remote)],
       replaceLocal: [1, () => app.replace()],
       replaceRemote: [1, () => remote.replace()],
       partner: [3, () => app.partner()],
@@ -89,8 +91,8 @@ export class Users {
   }
 
   /** Edits what a worker is just about to write: nothing it has read tells it. */
-  interfere(bId: string): string {
-    return `interferes ${this.#remote.edit(bId) ?? "nowhere"}`;
+  interfere(bId: string, aId: string | null): string {
+    return `interferes ${this.#remote.overtake(bId, aId) ?? "nowhere"}`;
   }
 
   async #addPerson(): Promise<void> {
@@ -151,6 +153,21 @@ export class Users {
     const one = await this.#hands.update(id, column, value);
     const other = dice.chance(0.25) ? value : dice.chance(0.1) ? null : this.#hands.value();
     return `${one} and ${this.#hands.change(row, { fields: { [key]: other } }, key)}`;
+  }
+
+  /** Somebody edits one side of a person whom somebody else deletes on the other. */
+  async #part(people: AppUsers | RemoteUsers): Promise<string | null> {
+    const { dice, remote } = this.#world;
+    const id = this.#hands.client();
+    const row = remote.rows.get(this.#world.partnerOf("a", id ?? "") ?? "");
+    if (id === undefined || row === undefined) return null;
+    const [column, key] = dice.one(FIELDS) ?? FIELDS[0];
+    if (people instanceof AppUsers) {
+      const edited = this.#hands.change(row, { fields: { [key]: this.#hands.value() } }, key);
+      return `${edited} without ${await people.delete(id) ?? "anybody gone"}`;
+    }
+    const edited = await this.#hands.update(id, column, this.#hands.value());
+    return `${edited} without ${people.delete(row) ?? "anybody gone"}`;
   }
 
   async #unmapped(): Promise<string | null> {

@@ -132,6 +132,14 @@ export class Versions {
     return this.history(side, record, slot).at(-1);
   }
 
+  /** Whether somebody put back what had stood in a slot before the sync wrote over it. */
+  isTakenBack(side: Side, record: string, old: Version, written: Version): boolean {
+    const list = this.history(side, record, old.slot);
+    const place = list.lastIndexOf(old);
+    const before = list[(place < 1 ? 0 : list.lastIndexOf(written, place - 1)) - 1];
+    return before !== undefined && sameJson(before.value, old.value);
+  }
+
   #put(version: Version, side = version.side, record = version.record): void {
     const key = this.#key(side, record, version.slot);
     const list = this.#history.get(key);

@@ -50,6 +50,8 @@ export class World {
   readonly weather: Weather;
   /** The policy of this moment. */
   config: SyncConfig;
+  /** Fields that flowed one way only under an earlier policy. */
+  readonly onceOneWay = new Set<string>();
   readonly scheduler: Scheduler;
   readonly simulator: MailerLiteSimulator;
   readonly versions = new Versions();
