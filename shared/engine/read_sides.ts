@@ -1,6 +1,6 @@
 import type { Connector, RawPage, RawPageRest, RemoteSchema } from "../connectors/connector.ts";
 import { RemoteError } from "../connectors/remote_error.ts";
-import { type Fingerprint, fingerprintOf } from "../merge/fingerprint.ts";
+import { fingerprintOf } from "../merge/fingerprint.ts";
 import type { Json } from "../merge/json.ts";
 import { countLinked } from "../store/backfill_store.ts";
 import { type Print, printText } from "../merge/print.ts";
@@ -17,6 +17,7 @@ import type { Run } from "../store/run.ts";
 import { freeBytes } from "./free_bytes.ts";
 import { PrintSet } from "./print_set.ts";
 import { RemoteEmptyError } from "./remote_empty_error.ts";
+import { type PageScanner, type ScannedPage, scanPage } from "./scan_page.ts";
 import type { Slice } from "./slice.ts";
 import { count, readAhead, sideCursor } from "./stage_sides.ts";
 import { stageText } from "./stage_text.ts";
@@ -64,80 +65,37 @@ function invalidAnswer(): RemoteError {
   );
 }
 
-function parse(answer: Uint8Array): Json {
-  try {
-    return JSON.parse(new TextDecoder().decode(answer));
-  } catch {
-    // The parser's message quotes the text it stumbled over.
-    throw invalidAnswer();
+/** Drops the list of records from an answer; what is left is its envelope. */
+function dropRows(body: Json, [first, ...keys]: readonly string[]): void {
+  if (typeof body !== "object" || body === null || Array.isArray(body) || first === undefined) {
+    return;
   }
+  if (keys.length > 0) dropRows(body[first] ?? null, keys);
+  else delete body[first];
 }
 
-function isObject(value: Json | undefined): value is { [key: string]: Json } {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Takes the list of records out of an answer; what is left is its envelope. */
-function takeRows(body: Json, [first, ...keys]: readonly string[]): Json[] {
-  if (!isObject(body) || first === undefined) throw invalidAnswer();
-  const inner = body[first];
-  if (keys.length > 0) return takeRows(inner ?? null, keys);
-  if (!Array.isArray(inner)) throw invalidAnswer();
-  delete body[first];
-  return inner;
-}
-
-/** What a page is taken apart with. */
-interface Reader {
-  readonly connector: Connector;
-  readonly print: Fingerprint;
-  readonly known: PrintSet;
-  readonly form: RegExp;
-}
-
-/**
- * Lets go of every record that is as it was last seen, at once: held until the
- * database had answered, a page of them outlived the young generation of the heap,
- * which a long list made grow.
- */
 function takeApart(
-  { connector, print, known, form }: Reader,
+  connector: Connector,
+  scanner: PageScanner,
   cursor: string,
   raw: RawPage,
   number: number,
 ): ReadPage {
-  const { projection } = connector.spec;
-  const envelope = parse(raw.answer);
-  freeBytes(raw.answer);
-  const ids: string[] = [];
-  const differing: Json[] = [];
-  const prints = new Map<string, Print>();
-  const rows = takeRows(envelope, projection.rows);
-  for (const row of rows) {
-    const id = isObject(row) ? row[projection.id.key] : undefined;
-    const isOdd = isObject(row) && projection.oddKey !== null &&
-      (row[projection.oddKey] ?? null) !== null;
-    if (typeof id !== "string" || !form.test(id) || isOdd) {
-      differing.push(row);
-      continue;
-    }
-    ids.push(id);
-    const seen = print(row);
-    if (seen !== null && known.has(seen)) continue;
-    differing.push(row);
-    if (seen !== null) prints.set(id, seen);
+  let scanned: ScannedPage;
+  try {
+    scanned = scanPage(scanner, raw.answer);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    // The parser's message quotes the text it stumbled over.
+    throw invalidAnswer();
+  } finally {
+    freeBytes(raw.answer);
   }
-  const watched = raw.watch.filter((id) => ids.includes(id));
-  const rest = { envelope, watched };
-  return {
-    cursor,
-    listed: { number, ids },
-    differing,
-    prints,
-    seen: rows.length,
-    rest,
-    next: connector.readRest(cursor, { ...rest, rows: [] }).next,
-  };
+  const { ids, differing, prints, seen, envelope } = scanned;
+  dropRows(envelope, scanner.projection.rows);
+  const rest = { envelope, watched: raw.watch.filter((id) => ids.includes(id)) };
+  const { next } = connector.readRest(cursor, { ...rest, rows: [] });
+  return { cursor, listed: { number, ids }, differing, prints, seen, rest, next };
 }
 
 /** Decodes the rows that differ, and stages what is not as its shadow says. */
@@ -207,8 +165,7 @@ async function readRemote(step: Step, schema: RemoteSchema | null): Promise<Stop
   const known = knownPrints(step);
   // It is waited for with the first page, and may fail before that.
   known.catch(() => {});
-  const print = fingerprintOf(pair.rules, projection);
-  const form = new RegExp(projection.id.pattern);
+  const fingerprint = fingerprintOf(pair.rules, projection);
   const { page: first = 0 } = run.cursor;
   let number = typeof first === "number" ? first : 0;
   let raw: RawPage | null = null;
@@ -217,8 +174,8 @@ async function readRemote(step: Step, schema: RemoteSchema | null): Promise<Stop
     const cursor = from ?? start ?? "";
     const ahead = slice.stopReason() === null;
     raw = await connector.fetchPage(slice.remote, cursor, { previous: raw, ahead });
-    const reader: Reader = { connector, print, known: await known, form };
-    return takeApart(reader, cursor, raw, number++);
+    const scanner = { projection, fingerprint, known: await known };
+    return takeApart(connector, scanner, cursor, raw, number++);
   }
 
   async function commit(page: ReadPage): Promise<void> {

@@ -1,0 +1,93 @@
+import type { RawPage } from "../connectors/connector.ts";
+import type { Fingerprint } from "../merge/fingerprint.ts";
+import type { Json } from "../merge/json.ts";
+import {
+  endOfValue,
+  forEachElement,
+  forEachMember,
+  isObjectAt,
+  skipSpace,
+} from "../merge/json_bytes.ts";
+import type { Print } from "../merge/print.ts";
+import type { Projection } from "../merge/projection.ts";
+import type { PrintSet } from "./print_set.ts";
+
+/** What pages are scanned with. */
+export interface PageScanner {
+  readonly projection: Projection;
+  readonly fingerprint: Fingerprint;
+  /** Fingerprints of records that need no look. */
+  readonly known: PrintSet;
+}
+
+/** A page of the list, of which only what has to be looked at is still there. */
+export interface ScannedPage {
+  /** The ids of all records that can be told. */
+  readonly ids: readonly string[];
+  /** Records with another fingerprint than they were last seen with, or with none. */
+  readonly differing: readonly Json[];
+  /** Their fingerprints, by id. */
+  readonly prints: ReadonlyMap<string, Print>;
+  /** Records of the page. */
+  readonly seen: number;
+  /** The answer without its records. */
+  readonly envelope: Json;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+function textOf(bytes: Uint8Array, from: number, to: number): string {
+  return decoder.decode(bytes.subarray(from, to));
+}
+
+/** Where the list of records starts in an answer. */
+function findRows(bytes: Uint8Array, at: number, [key, ...keys]: readonly string[]): number {
+  if (key === undefined) return at;
+  const name = encoder.encode(JSON.stringify(key));
+  let found = -1;
+  forEachMember(bytes, at, (from, to, valueAt) => {
+    if (textOf(bytes, from - 1, to + 1) === textOf(name, 0, name.length)) found = valueAt;
+    return endOfValue(bytes, valueAt);
+  });
+  if (found < 0) throw new SyntaxError("Cannot read a page: it has no list of records");
+  return findRows(bytes, found, keys);
+}
+
+/**
+ * Takes a page apart as it came, and lets go of every record that is as it was last
+ * seen: neither the page nor most of its records ever become values of JavaScript.
+ *
+ * @throws {SyntaxError} If it is not of the form the projection says, or not whole.
+ */
+export function scanPage(
+  { projection, fingerprint, known }: PageScanner,
+  bytes: RawPage["answer"],
+): ScannedPage {
+  const form = new RegExp(projection.id.pattern);
+  const ids: string[] = [];
+  const differing: Json[] = [];
+  const prints = new Map<string, Print>();
+  let seen = 0;
+  const start = findRows(bytes, skipSpace(bytes, 0), projection.rows);
+  const end = forEachElement(bytes, start, (at) => {
+    seen++;
+    if (!isObjectAt(bytes, at)) {
+      const rowEnd = endOfValue(bytes, at);
+      differing.push(JSON.parse(textOf(bytes, at, rowEnd)));
+      return rowEnd;
+    }
+    const { end, id, isOdd, print } = fingerprint(bytes, at);
+    if (id !== null && form.test(id) && !isOdd) {
+      ids.push(id);
+      if (print !== null) {
+        if (known.has(print)) return end;
+        prints.set(id, print);
+      }
+    }
+    differing.push(JSON.parse(textOf(bytes, at, end)));
+    return end;
+  });
+  const around = `${textOf(bytes, 0, start)}[]${textOf(bytes, end, bytes.length)}`;
+  return { ids, differing, prints, seen, envelope: JSON.parse(around) };
+}

@@ -1,0 +1,144 @@
+/**
+ * Finds one's way in JSON as it came, in UTF-8, without making values of it.
+ *
+ * Every character that JSON is built of is one byte in UTF-8, and no byte of any other
+ * character is equal to one (RFC 3629), so bytes are as good as text.
+ *
+ * @module
+ */
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const BACKSLASH = 0x5c;
+const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d] as const;
+
+/** Tells that what should be JSON is none; not which text it is, which may be personal. */
+export function brokenJson(): SyntaxError {
+  return new SyntaxError("Cannot read JSON: it ends or goes on where it should not");
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+}
+
+/** Where the next thing stands, from a place on that may hold white space. */
+export function skipSpace(bytes: Uint8Array, at: number): number {
+  let next = at;
+  while (isSpace(bytes[next])) next++;
+  return next;
+}
+
+/**
+ * Where a string ends, behind its closing quote.
+ *
+ * @param at Where its opening quote stands.
+ * @throws {SyntaxError} If it does not end.
+ */
+export function endOfString(bytes: Uint8Array, at: number): number {
+  const { length } = bytes;
+  for (let next = at + 1; next < length; next++) {
+    const byte = bytes[next];
+    if (byte === BACKSLASH) next++;
+    else if (byte === QUOTE) return next + 1;
+  }
+  throw brokenJson();
+}
+
+/**
+ * Where a value ends: behind its last byte.
+ *
+ * @param at Where its first byte stands.
+ * @throws {SyntaxError} If it does not end.
+ */
+export function endOfValue(bytes: Uint8Array, at: number): number {
+  const { length } = bytes;
+  const first = bytes[at];
+  if (first === QUOTE) return endOfString(bytes, at);
+  if (first !== OPEN_OBJECT && first !== OPEN_LIST) return endOfWord(bytes, at);
+  let depth = 1;
+  for (let next = at + 1; next < length; next++) {
+    const byte = bytes[next];
+    if (byte === QUOTE) {
+      for (next++; next < length && bytes[next] !== QUOTE; next++) {
+        if (bytes[next] === BACKSLASH) next++;
+      }
+    } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) depth++;
+    else if ((byte === CLOSE_OBJECT || byte === CLOSE_LIST) && --depth === 0) return next + 1;
+  }
+  throw brokenJson();
+}
+
+/** Where a number or a bare word ends. */
+function endOfWord(bytes: Uint8Array, at: number): number {
+  const { length } = bytes;
+  for (let next = at; next < length; next++) {
+    const byte = bytes[next];
+    const isEnd = byte === COMMA || byte === CLOSE_OBJECT || byte === CLOSE_LIST || isSpace(byte);
+    if (isEnd && next === at) break;
+    if (isEnd) return next;
+  }
+  throw brokenJson();
+}
+
+/** Whether an object stands at a place. */
+export function isObjectAt(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === OPEN_OBJECT;
+}
+
+/** Whether a list stands at a place. */
+export function isListAt(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === OPEN_LIST;
+}
+
+/**
+ * Goes through the members of an object.
+ *
+ * @param at Where the object stands.
+ * @param visit Told where a key stands between its quotes and where its value starts; answers where that ends.
+ * @returns Where the object ends.
+ * @throws {SyntaxError} If it is not one, or does not end.
+ */
+export function forEachMember(
+  bytes: Uint8Array,
+  at: number,
+  visit: (keyFrom: number, keyTo: number, valueAt: number) => number,
+): number {
+  if (bytes[at] !== OPEN_OBJECT) throw brokenJson();
+  let next = skipSpace(bytes, at + 1);
+  if (bytes[next] === CLOSE_OBJECT) return next + 1;
+  for (;;) {
+    if (bytes[next] !== QUOTE) throw brokenJson();
+    const keyEnd = endOfString(bytes, next);
+    const colon = skipSpace(bytes, keyEnd);
+    if (bytes[colon] !== COLON) throw brokenJson();
+    next = skipSpace(bytes, visit(next + 1, keyEnd - 1, skipSpace(bytes, colon + 1)));
+    if (bytes[next] === CLOSE_OBJECT) return next + 1;
+    if (bytes[next] !== COMMA) throw brokenJson();
+    next = skipSpace(bytes, next + 1);
+  }
+}
+
+/**
+ * Goes through the elements of a list.
+ *
+ * @param at Where the list stands.
+ * @param visit Told where an element starts; answers where it ends.
+ * @returns Where the list ends.
+ * @throws {SyntaxError} If it is not one, or does not end.
+ */
+export function forEachElement(
+  bytes: Uint8Array,
+  at: number,
+  visit: (elementAt: number) => number,
+): number {
+  if (bytes[at] !== OPEN_LIST) throw brokenJson();
+  let next = skipSpace(bytes, at + 1);
+  if (bytes[next] === CLOSE_LIST) return next + 1;
+  for (;;) {
+    next = skipSpace(bytes, visit(next));
+    if (bytes[next] === CLOSE_LIST) return next + 1;
+    if (bytes[next] !== COMMA) throw brokenJson();
+    next = skipSpace(bytes, next + 1);
+  }
+}
