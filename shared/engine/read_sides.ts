@@ -7,6 +7,7 @@ import { type Print, printText } from "../merge/print.ts";
 import {
   commitPageRest,
   commitUnchangedPage,
+  ID_SEPARATOR,
   type ListedIds,
   type PageCommitted,
   readPrints,
@@ -93,9 +94,11 @@ function takeApart(
   }
   const { ids, differing, prints, seen, envelope } = scanned;
   dropRows(envelope, scanner.projection.rows);
-  const rest = { envelope, watched: raw.watch.filter((id) => ids.includes(id)) };
+  const joined = ids.joined();
+  const listed = raw.watch.length === 0 ? [] : joined.split(ID_SEPARATOR);
+  const rest = { envelope, watched: raw.watch.filter((id) => listed.includes(id)) };
   const { next } = connector.readRest(cursor, { ...rest, rows: [] });
-  return { cursor, listed: { number, ids }, differing, prints, seen, rest, next };
+  return { cursor, listed: { number, ids: joined }, differing, prints, seen, rest, next };
 }
 
 /** Decodes the rows that differ, and stages what is not as its shadow says. */
@@ -194,6 +197,7 @@ async function readRemote(step: Step, schema: RemoteSchema | null): Promise<Stop
         ? await commitDiffering(step, page, requests, cursor)
         : await commitUnchangedPage(pool, run, {
           ...page.listed,
+          seen: page.seen,
           requests,
           cursor,
           phase: phaseOf(step),

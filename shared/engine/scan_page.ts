@@ -10,6 +10,7 @@ import {
 } from "../merge/json_bytes.ts";
 import type { Print } from "../merge/print.ts";
 import type { Projection } from "../merge/projection.ts";
+import { IdList } from "./id_list.ts";
 import type { PrintSet } from "./print_set.ts";
 
 /** What pages are scanned with. */
@@ -23,7 +24,7 @@ export interface PageScanner {
 /** A page of the list, of which only what has to be looked at is still there. */
 export interface ScannedPage {
   /** The ids of all records that can be told. */
-  readonly ids: readonly string[];
+  readonly ids: IdList;
   /** Records with another fingerprint than they were last seen with, or with none. */
   readonly differing: readonly Json[];
   /** Their fingerprints, by id. */
@@ -65,28 +66,35 @@ export function scanPage(
   bytes: RawPage["answer"],
 ): ScannedPage {
   const form = new RegExp(projection.id.pattern);
-  const ids: string[] = [];
+  const ids = new IdList();
   const differing: Json[] = [];
   const prints = new Map<string, Print>();
   let seen = 0;
+
+  function look(at: number, end: number, print: Print | null): void {
+    const row: Json = JSON.parse(textOf(bytes, at, end));
+    differing.push(row);
+    if (typeof row !== "object" || row === null || Array.isArray(row)) return;
+    const { [projection.id.key]: id, [projection.oddKey ?? ""]: odd = null } = row;
+    if (typeof id !== "string" || !form.test(id)) return;
+    if (projection.oddKey !== null && odd !== null) return;
+    ids.add(encoder.encode(id), 0);
+    if (print !== null) prints.set(id, print);
+  }
+
   const start = findRows(bytes, skipSpace(bytes, 0), projection.rows);
   const end = forEachElement(bytes, start, (at) => {
     seen++;
     if (!isObjectAt(bytes, at)) {
       const rowEnd = endOfValue(bytes, at);
-      differing.push(JSON.parse(textOf(bytes, at, rowEnd)));
+      look(at, rowEnd, null);
       return rowEnd;
     }
-    const { end, id, isOdd, print } = fingerprint(bytes, at);
-    if (id !== null && form.test(id) && !isOdd) {
-      ids.push(id);
-      if (print !== null) {
-        if (known.has(print)) return end;
-        prints.set(id, print);
-      }
-    }
-    differing.push(JSON.parse(textOf(bytes, at, end)));
-    return end;
+    const row = fingerprint(bytes, at);
+    // What has a print is known by an id of the right form.
+    if (row.isPlain && known.has(row)) ids.add(bytes, row.idFrom, row.idTo);
+    else look(at, row.end, row.isPlain ? { high: row.high, low: row.low } : null);
+    return row.end;
   });
   const around = `${textOf(bytes, 0, start)}[]${textOf(bytes, end, bytes.length)}`;
   return { ids, differing, prints, seen, envelope: JSON.parse(around) };

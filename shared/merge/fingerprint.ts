@@ -1,8 +1,8 @@
 import {
   brokenJson,
   endOfValue,
-  forEachElement,
   isListAt,
+  isListEndAt,
   isObjectAt,
   skipSpace,
 } from "./json_bytes.ts";
@@ -10,20 +10,20 @@ import type { PairRules } from "./pair.ts";
 import type { Print } from "./print.ts";
 import type { Projection } from "./projection.ts";
 
-/** A row of the remote's list, as far as its bytes tell. */
-export interface ScannedRow {
+/** A row of the remote's list, as far as its bytes tell; {@linkcode Print} for one that is plain. */
+export interface ScannedRow extends Print {
   /** Where it ends. */
   readonly end: number;
-  /** null where it has none that is a plain string. */
-  readonly id: string | null;
-  /** Whether it is not what it seems: deleted, say. */
-  readonly isOdd: boolean;
-  /** null for a row that has to be looked at in any case. */
-  readonly print: Print | null;
+  /** Where its id stands, between the quotes. */
+  readonly idFrom: number;
+  readonly idTo: number;
+  /** Whether its print tells all there is to know; without that it has to be looked at in any case. */
+  readonly isPlain: boolean;
 }
 
 /**
- * Reads a row where it stands among others.
+ * Reads a row where it stands among others. What it answers holds until it is
+ * called again: an object for each row would be most of what the heap has to take.
  *
  * @throws {SyntaxError} If it is no object, or does not end.
  */
@@ -41,23 +41,31 @@ type Place =
   | { readonly kind: "odd" }
   | { readonly kind: "value"; readonly mark: number }
   | { readonly kind: "set"; readonly set: NameSet }
-  | { readonly kind: "name"; readonly set: NameSet }
-  | { readonly kind: "object"; readonly members: Member[] };
+  | ({ readonly kind: "name" } & Names)
+  | { readonly kind: "object"; readonly members: Members };
 
-interface NameSet {
-  readonly mark: number;
+interface Names {
   /** The names that matter. */
   readonly names: readonly Word[];
   /** Which of them the row holds. */
   readonly held: Uint8Array;
+}
+
+interface NameSet extends Names {
+  readonly mark: number;
   /** Where an element has its name; null where it is a name itself. */
-  readonly element: Member[] | null;
+  readonly element: Members | null;
+  /** An element that is a name itself. */
+  readonly name: Place;
 }
 
 interface Member {
   readonly key: Word;
   readonly place: Place;
 }
+
+/** By the length of their keys in bytes, in which most keys differ. */
+type Members = (Member[] | undefined)[];
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -82,38 +90,37 @@ function isAt(bytes: Uint8Array, from: number, to: number, wanted: Uint8Array): 
 
 /** The text between two quotes. */
 function textAt(bytes: Uint8Array, from: number, to: number): string {
-  const text = bytes.subarray(from, to);
-  for (const byte of text) {
-    if (byte === BACKSLASH || byte >= 0x80) {
-      return JSON.parse(decoder.decode(bytes.subarray(from - 1, to + 1)));
-    }
-  }
-  return String.fromCharCode(...text);
+  return JSON.parse(decoder.decode(bytes.subarray(from - 1, to + 1)));
 }
 
-function put(members: Member[], [head = "", ...keys]: readonly string[], place: Place): void {
+function put(members: Members, [head = "", ...keys]: readonly string[], place: Place): void {
   const key = word(head);
+  const { length } = key.bytes;
+  const known = members[length] ?? [];
+  while (members.length <= length) members.push(undefined);
+  members[length] = known;
   if (keys.length === 0) {
-    members.push({ key, place });
+    known.push({ key, place });
     return;
   }
-  const known = members.find((other) => other.key.text === head)?.place;
-  if (known?.kind === "object") return put(known.members, keys, place);
-  const inner: Member[] = [];
-  members.push({ key, place: { kind: "object", members: inner } });
+  const outer = known.find((other) => other.key.text === head)?.place;
+  if (outer?.kind === "object") return put(outer.members, keys, place);
+  const inner: Members = [];
+  known.push({ key, place: { kind: "object", members: inner } });
   put(inner, keys, place);
 }
 
 function setPlace(mark: number, managed: readonly string[], nameKey: string | undefined): Place {
   const names = managed.map(word);
-  const element: Member[] | null = nameKey === undefined ? null : [];
-  const set: NameSet = { mark, names, held: new Uint8Array(names.length), element };
-  if (nameKey !== undefined) element?.push({ key: word(nameKey), place: { kind: "name", set } });
-  return { kind: "set", set };
+  const held = new Uint8Array(names.length);
+  const name: Place = { kind: "name", names, held };
+  const element: Members | null = nameKey === undefined ? null : [];
+  if (nameKey !== undefined && element !== null) put(element, [nameKey], name);
+  return { kind: "set", set: { mark, names, held, element, name } };
 }
 
-function placesOf(rules: PairRules, projection: Projection): Member[] {
-  const root: Member[] = [];
+function placesOf(rules: PairRules, projection: Projection): Members {
+  const root: Members = [];
   put(root, [projection.id.key], { kind: "id" });
   if (projection.oddKey !== null) put(root, [projection.oddKey], { kind: "odd" });
   for (const [mark, rule] of Object.values(rules.fields).entries()) {
@@ -125,20 +132,49 @@ function placesOf(rules: PairRules, projection: Projection): Member[] {
 }
 
 /**
- * cyrb53 with both halves kept: 64 bits, by Bryc (public domain), made for short
- * texts. It guards against an edit going unseen, not against anybody who wants one to.
+ * Reads rows one after the other, and hashes what matters of them by cyrb53 with both
+ * halves kept: 64 bits, by Bryc (public domain), made for short texts. It guards
+ * against an edit going unseen, not against anybody who wants one to.
  */
-class Hash {
+class RowScanner implements ScannedRow {
+  readonly #root: Members;
+  readonly #seed: Uint8Array;
   // A field of a class would be a new object for every number beyond 31 bits.
   readonly #halves = new Int32Array(2);
+  #bytes: Uint8Array = new Uint8Array();
+  end = 0;
+  idFrom = 0;
+  idTo = 0;
+  isPlain = false;
 
-  start(seed: Uint8Array): void {
-    this.#halves[0] = 0xdeadbeef;
-    this.#halves[1] = 0x41c6ce57;
-    this.add(seed, 0, seed.length);
+  constructor(rules: PairRules, projection: Projection) {
+    this.#root = placesOf(rules, projection);
+    // With pair and id in it, a fingerprint alone tells the record.
+    this.#seed = encoder.encode(`${rules.name}:`);
   }
 
-  add(bytes: Uint8Array, from: number, to: number): void {
+  get high(): number {
+    return this.#halves[1] ?? 0;
+  }
+
+  get low(): number {
+    return this.#halves[0] ?? 0;
+  }
+
+  scan(bytes: Uint8Array, at: number): void {
+    this.#bytes = bytes;
+    this.idFrom = 0;
+    this.isPlain = true;
+    this.#halves[0] = 0xdeadbeef;
+    this.#halves[1] = 0x41c6ce57;
+    this.#add(this.#seed, 0, this.#seed.length);
+    if (!isObjectAt(bytes, at)) throw brokenJson();
+    this.end = this.#members(this.#root, at);
+    this.isPlain &&= this.idFrom > 0;
+    this.#finish();
+  }
+
+  #add(bytes: Uint8Array, from: number, to: number): void {
     let one = this.#halves[0] ?? 0;
     let two = this.#halves[1] ?? 0;
     for (let at = from; at < to; at++) {
@@ -151,61 +187,28 @@ class Hash {
   }
 
   /** Adds a number that is no byte, and so no part of any value. */
-  mark(place: number): void {
+  #mark(place: number): void {
     this.#halves[0] = Math.imul((this.#halves[0] ?? 0) ^ (place + 256), 2654435761);
     this.#halves[1] = Math.imul((this.#halves[1] ?? 0) ^ (place + 256), 1597334677);
   }
 
-  end(): Print {
+  #finish(): void {
     let one = this.#halves[0] ?? 0;
     let two = this.#halves[1] ?? 0;
     one = Math.imul(one ^ (one >>> 16), 2246822507) ^ Math.imul(two ^ (two >>> 13), 3266489909);
     two = Math.imul(two ^ (two >>> 16), 2246822507) ^ Math.imul(one ^ (one >>> 13), 3266489909);
-    return { high: two, low: one };
-  }
-}
-
-/** Reads rows one after the other. */
-class RowScanner {
-  readonly #root: readonly Member[];
-  readonly #seed: Uint8Array;
-  readonly #hash = new Hash();
-  #bytes: Uint8Array = new Uint8Array();
-  #id: string | null = null;
-  #isOdd = false;
-  #isPlain = true;
-
-  constructor(rules: PairRules, projection: Projection) {
-    this.#root = placesOf(rules, projection);
-    // With pair and id in it, a fingerprint alone tells the record.
-    this.#seed = encoder.encode(`${rules.name}:`);
-  }
-
-  scan(bytes: Uint8Array, at: number): ScannedRow {
-    this.#bytes = bytes;
-    this.#id = null;
-    this.#isOdd = false;
-    this.#isPlain = true;
-    this.#hash.start(this.#seed);
-    if (!isObjectAt(bytes, at)) throw brokenJson();
-    const end = this.#members(this.#root, at);
-    const isPlain = this.#isPlain && this.#id !== null && !this.#isOdd;
-    return {
-      end,
-      id: this.#id,
-      isOdd: this.#isOdd,
-      print: isPlain ? this.#hash.end() : null,
-    };
+    this.#halves[0] = one;
+    this.#halves[1] = two;
   }
 
   // One loop without calls for the keys that nobody asked for, which are most: with a
   // function for every member, scanning took twice as long as parsing.
-  #members(members: readonly Member[], at: number): number {
+  #members(members: Members, at: number): number {
     const bytes = this.#bytes;
     const { length } = bytes;
     let next = at + 1;
     for (let isFirst = true;; isFirst = false) {
-      next = skipSpace(bytes, next);
+      if ((bytes[next] ?? 0) <= SPACE) next = skipSpace(bytes, next);
       if (isFirst && bytes[next] === CLOSE_OBJECT) return next + 1;
       if (bytes[next] !== QUOTE) throw brokenJson();
       const from = ++next;
@@ -215,7 +218,12 @@ class RowScanner {
         isEscaped = true;
         next++;
       }
-      const place = placeOf(members, bytes, from, next, isEscaped);
+      const ofLength = isEscaped ? undefined : members[next - from];
+      const place = isEscaped
+        ? placeOf(members, textAt(bytes, from, next))
+        : ofLength === undefined
+        ? null
+        : placeAmong(ofLength, bytes, from, next);
       if (bytes[++next] !== COLON) next = skipSpace(bytes, next);
       if (bytes[next] !== COLON) throw brokenJson();
       if ((bytes[++next] ?? 0) <= SPACE) next = skipSpace(bytes, next);
@@ -235,61 +243,72 @@ class RowScanner {
     const end = endOfValue(bytes, at);
     const isText = bytes[at] === QUOTE;
     if (place.kind === "value" && !isObject && !isListAt(bytes, at)) {
-      this.#hash.mark(place.mark);
-      this.#hash.add(bytes, at, end);
-    } else if (place.kind === "name" && isText) hold(place.set, bytes, at + 1, end - 1);
+      this.#mark(place.mark);
+      this.#add(bytes, at, end);
+    } else if (place.kind === "name" && isText) hold(place, bytes, at + 1, end - 1);
     else if (place.kind === "id" && isText) {
-      this.#id = textAt(bytes, at + 1, end - 1);
-      this.#hash.add(bytes, at, end);
-    } else if (place.kind === "odd") this.#isOdd = !isAt(bytes, at, end, NULL);
-    else this.#isPlain = false;
+      this.idFrom = at + 1;
+      this.idTo = end - 1;
+      // Only as it stands can it be told from the bytes alone.
+      if (isEscapedAt(bytes, at + 1, end - 1)) this.isPlain = false;
+      this.#add(bytes, at, end);
+    } else if (place.kind === "odd") this.isPlain &&= isAt(bytes, at, end, NULL);
+    else this.isPlain = false;
     return end;
   }
 
-  #names(set: NameSet, at: number): number {
+  #names({ mark, held, element, name }: NameSet, at: number): number {
     const bytes = this.#bytes;
-    const { mark, names, held, element } = set;
     held.fill(0);
-    const end = forEachElement(bytes, at, (one) => {
-      if (element !== null && isObjectAt(bytes, one)) return this.#members(element, one);
-      if (element === null) return this.#take({ kind: "name", set }, one);
-      this.#isPlain = false;
-      return endOfValue(bytes, one);
-    });
-    this.#hash.mark(mark);
-    for (let n = 0; n < names.length; n++) this.#hash.mark(held[n] ?? 0);
-    return end;
+    let next = skipSpace(bytes, at + 1);
+    for (let isFirst = true;; isFirst = false) {
+      if (isFirst && isListEndAt(bytes, next)) break;
+      if (element === null) next = this.#take(name, next);
+      else if (isObjectAt(bytes, next)) next = this.#members(element, next);
+      else {
+        this.isPlain = false;
+        next = endOfValue(bytes, next);
+      }
+      if ((bytes[next] ?? 0) <= SPACE) next = skipSpace(bytes, next);
+      if (isListEndAt(bytes, next)) break;
+      if (bytes[next] !== COMMA) throw brokenJson();
+      if ((bytes[++next] ?? 0) <= SPACE) next = skipSpace(bytes, next);
+    }
+    this.#mark(mark);
+    for (let n = 0; n < held.length; n++) this.#mark(held[n] ?? 0);
+    return next + 1;
   }
 }
 
+function isEscapedAt(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (bytes[at] === BACKSLASH) return true;
+  return false;
+}
+
 /** What is wanted of a member; null where nothing is. */
-function placeOf(
+function placeAmong(
   members: readonly Member[],
   bytes: Uint8Array,
   from: number,
   to: number,
-  isEscaped: boolean,
 ): Place | null {
-  const text = isEscaped ? textAt(bytes, from, to) : null;
   for (let n = 0; n < members.length; n++) {
     const member = members[n];
-    if (member === undefined) break;
-    const { key, place } = member;
-    // Most keys differ in length: that is looked at here, and not in a call.
-    if (
-      text !== null
-        ? text === key.text
-        : key.bytes.length === to - from && isAt(bytes, from, to, key.bytes)
-    ) return place;
+    if (member !== undefined && isAt(bytes, from, to, member.key.bytes)) return member.place;
+  }
+  return null;
+}
+
+function placeOf(members: Members, key: string): Place | null {
+  for (const member of members.flatMap((some) => some ?? [])) {
+    if (member.key.text === key) return member.place;
   }
   return null;
 }
 
 /** Notes a name of a set, if it is one that matters. */
-function hold({ names, held }: NameSet, bytes: Uint8Array, from: number, to: number): void {
-  let isEscaped = false;
-  for (let at = from; at < to; at++) if (bytes[at] === BACKSLASH) isEscaped = true;
-  const text = isEscaped ? textAt(bytes, from, to) : null;
+function hold({ names, held }: Names, bytes: Uint8Array, from: number, to: number): void {
+  const text = isEscapedAt(bytes, from, to) ? textAt(bytes, from, to) : null;
   for (let n = 0; n < names.length; n++) {
     const name = names[n];
     if (name === undefined) break;
@@ -308,5 +327,8 @@ function hold({ names, held }: NameSet, bytes: Uint8Array, from: number, to: num
  */
 export function fingerprintOf(rules: PairRules, projection: Projection): Fingerprint {
   const scanner = new RowScanner(rules, projection);
-  return (bytes, at) => scanner.scan(bytes, at);
+  return (bytes, at) => {
+    scanner.scan(bytes, at);
+    return scanner;
+  };
 }

@@ -43,9 +43,9 @@ const encoder = new TextEncoder();
 
 function printIn(text: string): string | null {
   const bytes = encoder.encode(`[${text},`);
-  const { end, print } = fingerprint(bytes, 1);
-  assertEquals(end, bytes.length - 1);
-  return print === null ? null : printText(print);
+  const row = fingerprint(bytes, 1);
+  assertEquals(row.end, bytes.length - 1);
+  return row.isPlain ? printText(row) : null;
 }
 
 function print(row: Json): string | null {
@@ -136,17 +136,20 @@ Deno.test("fingerprintOf() knows a key and a name in whichever form JSON has for
   assertNotEquals(printIn(escaped.replace("u0056", "u0057")), printIn(escaped));
 });
 
-Deno.test("fingerprintOf() tells the id of a row, and where the row ends among others", () => {
-  const rows = [row(), row({ id: "2", mail: '}"],[{\\"' }), row({ id: 3 })];
+Deno.test("fingerprintOf() tells where the id of a row stands, and where the row ends among others", () => {
+  const rows = [row(), row({ id: "27", mail: '}"],[{\\"' }), row({ id: 3 })];
   const bytes = encoder.encode(JSON.stringify(rows));
+  const text = (from: number, to: number) => new TextDecoder().decode(bytes.subarray(from, to));
   let at = 1;
   const ids = rows.map((one) => {
-    const { end, id } = fingerprint(bytes, at);
-    assertEquals(new TextDecoder().decode(bytes.subarray(at, end)), JSON.stringify(one));
+    const { end, idFrom, idTo, isPlain } = fingerprint(bytes, at);
+    assertEquals(text(at, end), JSON.stringify(one));
     at = end + 1;
-    return id;
+    return isPlain ? text(idFrom, idTo) : null;
   });
-  assertEquals(ids, ["1", "2", null]);
+  assertEquals(ids, ["1", "27", null]);
+  const escaped = encoder.encode('{"id":"\\u0031","mail":"a"}');
+  assertEquals(fingerprint(escaped, 0).isPlain, false);
 });
 
 Deno.test("fingerprintOf() sees every edit of a mapped value of any row, and no other", () => {

@@ -13,6 +13,14 @@ const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d] as const;
 
+// What a byte outside of strings does to the depth; nearly all do nothing, and are passed
+// over by one look.
+const TO_STRING = 2;
+const STEPS = new Int8Array(256);
+STEPS[QUOTE] = TO_STRING;
+STEPS[OPEN_OBJECT] = STEPS[OPEN_LIST] = 1;
+STEPS[CLOSE_OBJECT] = STEPS[CLOSE_LIST] = -1;
+
 /** Tells that what should be JSON is none; not which text it is, which may be personal. */
 export function brokenJson(): SyntaxError {
   return new SyntaxError("Cannot read JSON: it ends or goes on where it should not");
@@ -58,13 +66,13 @@ export function endOfValue(bytes: Uint8Array, at: number): number {
   if (first !== OPEN_OBJECT && first !== OPEN_LIST) return endOfWord(bytes, at);
   let depth = 1;
   for (let next = at + 1; next < length; next++) {
-    const byte = bytes[next];
-    if (byte === QUOTE) {
+    const step = STEPS[bytes[next] ?? 0] ?? 0;
+    if (step === 0) continue;
+    if (step === TO_STRING) {
       for (next++; next < length && bytes[next] !== QUOTE; next++) {
         if (bytes[next] === BACKSLASH) next++;
       }
-    } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) depth++;
-    else if ((byte === CLOSE_OBJECT || byte === CLOSE_LIST) && --depth === 0) return next + 1;
+    } else if ((depth += step) === 0) return next + 1;
   }
   throw brokenJson();
 }
@@ -89,6 +97,11 @@ export function isObjectAt(bytes: Uint8Array, at: number): boolean {
 /** Whether a list stands at a place. */
 export function isListAt(bytes: Uint8Array, at: number): boolean {
   return bytes[at] === OPEN_LIST;
+}
+
+/** Whether a list ends at a place. */
+export function isListEndAt(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === CLOSE_LIST;
 }
 
 /**

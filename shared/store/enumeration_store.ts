@@ -35,12 +35,14 @@ export interface PageCommitted {
 export interface ListedIds {
   /** Number of the page in its enumeration; a page read again replaces itself. */
   readonly number: number;
-  /** Ids of its records. */
-  readonly ids: readonly string[];
+  /** Ids of its records, in one text, with {@linkcode ID_SEPARATOR} between them. */
+  readonly ids: string;
 }
 
 /** A page of side B whose records are all as they were seen last. */
 export interface UnchangedPage extends ListedIds {
+  /** Records of the page. */
+  readonly seen: number;
   readonly requests: number;
   /** What changes in the run's cursor; the rest of it stays. */
   readonly cursor: { readonly [name: string]: Json };
@@ -80,8 +82,8 @@ function held<Row extends { readonly held: boolean }>(rows: readonly Row[], run:
   return row;
 }
 
-// In no id and no fingerprint.
-const SEPARATOR = "\x1f";
+/** Stands between the ids of a page; it is in none of them. */
+export const ID_SEPARATOR = "\x1f";
 
 function noted(number: string, ids: string): string {
   return `insert into public.sync_seen (run_id, epoch, page, ids)
@@ -112,10 +114,10 @@ export async function commitUnchangedPage(
       run.id,
       run.fencing,
       page.number,
-      page.ids.join(SEPARATOR),
+      page.ids,
       JSON.stringify(page.cursor),
       page.phase,
-      page.ids.length,
+      page.seen,
       page.requests,
     ],
   );
@@ -217,7 +219,7 @@ export async function commitPageRest(
       page.seen,
       page.requests,
       page.listed?.number ?? null,
-      page.listed?.ids.join(SEPARATOR) ?? "",
+      page.listed?.ids ?? "",
     ],
   );
   return committed(rows, run);

@@ -1,0 +1,15 @@
+import { assertEquals } from "@std/assert";
+import { ID_SEPARATOR } from "../store/enumeration_store.ts";
+import { IdList } from "./id_list.ts";
+
+Deno.test("IdList holds any number of ids, in the order they came", () => {
+  const ids = new IdList();
+  assertEquals([ids.count, ids.joined()], [0, ""]);
+  const wanted = Array.from({ length: 5000 }, (_, n) => `${n}`.repeat(1 + n % 9));
+  for (const id of wanted) {
+    const bytes = new TextEncoder().encode(`"${id}",`);
+    ids.add(bytes, 1, bytes.length - 2);
+  }
+  assertEquals(ids.count, wanted.length);
+  assertEquals(ids.joined().split(ID_SEPARATOR), wanted);
+});
