@@ -14,9 +14,10 @@ export class IdList {
   #length = 0;
   #count = 0;
 
-  /** How many there are. */
-  get count(): number {
-    return this.#count;
+  /** Forgets them; the room they took stays. */
+  clear(): void {
+    this.#length = 0;
+    this.#count = 0;
   }
 
   /** Adds an id, given as a part of a text in UTF-8. */

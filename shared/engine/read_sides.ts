@@ -16,6 +16,7 @@ import {
 import type { LocalTable } from "../store/local_table.ts";
 import type { Run } from "../store/run.ts";
 import { freeBytes } from "./free_bytes.ts";
+import { IdList } from "./id_list.ts";
 import { PrintSet } from "./print_set.ts";
 import { RemoteEmptyError } from "./remote_empty_error.ts";
 import { type PageScanner, type ScannedPage, scanPage } from "./scan_page.ts";
@@ -26,8 +27,8 @@ import type { StopReason } from "./stop_reason.ts";
 
 const LOCAL_PAGE_RECORDS = 1000;
 
-/** Fingerprints read in one answer: half a megabyte. */
-const PRINTS_AT_ONCE = 65_536;
+/** Fingerprints read in one answer, of 256 kB: the driver holds it several times over. */
+const PRINTS_AT_ONCE = 16_384;
 
 /** Fingerprints held at most, in 32 MB; records beyond them are compared with their shadows. */
 const MAX_PRINTS = 2_000_000;
@@ -94,11 +95,10 @@ function takeApart(
   }
   const { ids, differing, prints, seen, envelope } = scanned;
   dropRows(envelope, scanner.projection.rows);
-  const joined = ids.joined();
-  const listed = raw.watch.length === 0 ? [] : joined.split(ID_SEPARATOR);
+  const listed = raw.watch.length === 0 ? [] : ids.split(ID_SEPARATOR);
   const rest = { envelope, watched: raw.watch.filter((id) => listed.includes(id)) };
   const { next } = connector.readRest(cursor, { ...rest, rows: [] });
-  return { cursor, listed: { number, ids: joined }, differing, prints, seen, rest, next };
+  return { cursor, listed: { number, ids }, differing, prints, seen, rest, next };
 }
 
 /** Decodes the rows that differ, and stages what is not as its shadow says. */
@@ -169,6 +169,7 @@ async function readRemote(step: Step, schema: RemoteSchema | null): Promise<Stop
   // It is waited for with the first page, and may fail before that.
   known.catch(() => {});
   const fingerprint = fingerprintOf(pair.rules, projection);
+  const ids = new IdList();
   const { page: first = 0 } = run.cursor;
   let number = typeof first === "number" ? first : 0;
   let raw: RawPage | null = null;
@@ -177,7 +178,7 @@ async function readRemote(step: Step, schema: RemoteSchema | null): Promise<Stop
     const cursor = from ?? start ?? "";
     const ahead = slice.stopReason() === null;
     raw = await connector.fetchPage(slice.remote, cursor, { previous: raw, ahead });
-    const scanner = { projection, fingerprint, known: await known };
+    const scanner = { projection, fingerprint, known: await known, ids };
     return takeApart(connector, scanner, cursor, raw, number++);
   }
 

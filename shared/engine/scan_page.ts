@@ -10,7 +10,7 @@ import {
 } from "../merge/json_bytes.ts";
 import type { Print } from "../merge/print.ts";
 import type { Projection } from "../merge/projection.ts";
-import { IdList } from "./id_list.ts";
+import type { IdList } from "./id_list.ts";
 import type { PrintSet } from "./print_set.ts";
 
 /** What pages are scanned with. */
@@ -19,12 +19,14 @@ export interface PageScanner {
   readonly fingerprint: Fingerprint;
   /** Fingerprints of records that need no look. */
   readonly known: PrintSet;
+  /** Room for the ids of one page at a time. */
+  readonly ids: IdList;
 }
 
 /** A page of the list, of which only what has to be looked at is still there. */
 export interface ScannedPage {
-  /** The ids of all records that can be told. */
-  readonly ids: IdList;
+  /** The ids of all records that can be told, in one text; see {@linkcode IdList}. */
+  readonly ids: string;
   /** Records with another fingerprint than they were last seen with, or with none. */
   readonly differing: readonly Json[];
   /** Their fingerprints, by id. */
@@ -62,11 +64,11 @@ function findRows(bytes: Uint8Array, at: number, [key, ...keys]: readonly string
  * @throws {SyntaxError} If it is not of the form the projection says, or not whole.
  */
 export function scanPage(
-  { projection, fingerprint, known }: PageScanner,
+  { projection, fingerprint, known, ids }: PageScanner,
   bytes: RawPage["answer"],
 ): ScannedPage {
   const form = new RegExp(projection.id.pattern);
-  const ids = new IdList();
+  ids.clear();
   const differing: Json[] = [];
   const prints = new Map<string, Print>();
   let seen = 0;
@@ -97,5 +99,5 @@ export function scanPage(
     return row.end;
   });
   const around = `${textOf(bytes, 0, start)}[]${textOf(bytes, end, bytes.length)}`;
-  return { ids, differing, prints, seen, envelope: JSON.parse(around) };
+  return { ids: ids.joined(), differing, prints, seen, envelope: JSON.parse(around) };
 }

@@ -5,6 +5,7 @@ import type { PairRules } from "../merge/pair.ts";
 import type { Print } from "../merge/print.ts";
 import type { Projection } from "../merge/projection.ts";
 import { ID_SEPARATOR } from "../store/enumeration_store.ts";
+import { IdList } from "./id_list.ts";
 import { PrintSet } from "./print_set.ts";
 import { type ScannedPage, scanPage } from "./scan_page.ts";
 
@@ -49,7 +50,8 @@ function known(prints: Iterable<Print>): PrintSet {
 
 function scan(text: string, prints: Iterable<Print> = []) {
   const fingerprint = fingerprintOf(rules, projection);
-  return scanPage({ projection, fingerprint, known: known(prints) }, encoder.encode(text));
+  const scanner = { projection, fingerprint, known: known(prints), ids: new IdList() };
+  return scanPage(scanner, encoder.encode(text));
 }
 
 function page(data: Json, meta: Json = { next: "x", data: [1] }): string {
@@ -57,7 +59,7 @@ function page(data: Json, meta: Json = { next: "x", data: [1] }): string {
 }
 
 function idsOf({ ids }: ScannedPage): string[] {
-  return ids.joined().split(ID_SEPARATOR);
+  return ids.split(ID_SEPARATOR);
 }
 
 const PEOPLE = [
