@@ -1,29 +1,28 @@
 import type { Print } from "../merge/print.ts";
+import { freeBytes } from "./free_bytes.ts";
 
 const BYTES = 8;
 
 /**
  * Prints that are known, to be asked for tens of thousands of others.
  *
- * An open table over one array of bytes: 16 a print at most, where a `Set` takes a
+ * An open table over one array of bytes: 16 to 32 a print, where a `Set` takes a
  * hundred and has the garbage collector walk over each.
  */
-export class PrintSet {
-  // Twice as many places as prints, so that what is looked for is rarely far.
-  readonly #places: Int32Array;
-  readonly #mask: number;
+export class PrintSet implements Disposable {
+  #places = new Int32Array(2 * 1024);
+  #count = 0;
 
-  /** @param chunks Prints one after the other, as integers of 64 bits, the highest byte first. */
-  constructor(chunks: readonly Uint8Array[]) {
-    const count = chunks.reduce((sum, { length }) => sum + length / BYTES, 0);
-    const size = 2 ** Math.ceil(Math.log2(Math.max(2 * count, 2)));
-    this.#places = new Int32Array(2 * size);
-    this.#mask = size - 1;
-    for (const { buffer, byteOffset, byteLength } of chunks) {
-      const view = new DataView(buffer, byteOffset, byteLength);
-      for (let at = 0; at < byteLength; at += BYTES) {
-        this.#add(view.getInt32(at), view.getInt32(at + 4));
-      }
+  /**
+   * Adds prints.
+   *
+   * @param prints One after the other, as integers of 64 bits, the highest byte first.
+   */
+  add({ buffer, byteOffset, byteLength }: Uint8Array): void {
+    this.#makeRoom(this.#count + byteLength / BYTES);
+    const view = new DataView(buffer, byteOffset, byteLength);
+    for (let at = 0; at < byteLength; at += BYTES) {
+      this.#put(view.getInt32(at), view.getInt32(at + 4));
     }
   }
 
@@ -33,16 +32,40 @@ export class PrintSet {
     return this.#places[at] === high && this.#places[at + 1] === low && (high | low) !== 0;
   }
 
-  #add(high: number, low: number): void {
+  /** Gives the memory back at once. */
+  [Symbol.dispose](): void {
+    const places = this.#places;
+    this.#places = new Int32Array(2);
+    this.#count = 0;
+    freeBytes(new Uint8Array(places.buffer));
+  }
+
+  // Twice as many places as prints, so that what is looked for is rarely far.
+  #makeRoom(count: number): void {
+    const old = this.#places;
+    let size = old.length / 2;
+    while (size < 2 * count) size *= 2;
+    if (size === old.length / 2) return;
+    this.#places = new Int32Array(2 * size);
+    this.#count = 0;
+    for (let at = 0; at < old.length; at += 2) this.#put(old[at] ?? 0, old[at + 1] ?? 0);
+    freeBytes(new Uint8Array(old.buffer));
+  }
+
+  #put(high: number, low: number): void {
     const at = this.#find(high, low);
-    this.#places[at] = high;
-    this.#places[at + 1] = low;
+    const places = this.#places;
+    if (((places[at] ?? 0) | (places[at + 1] ?? 0)) !== 0) return;
+    places[at] = high;
+    places[at + 1] = low;
+    if ((high | low) !== 0) this.#count++;
   }
 
   /** Where a print is, or would be. */
   #find(high: number, low: number): number {
     const places = this.#places;
-    for (let place = low & this.#mask;; place = (place + 1) & this.#mask) {
+    const mask = places.length / 2 - 1;
+    for (let place = low & mask;; place = (place + 1) & mask) {
       const at = 2 * place;
       const one = places[at] ?? 0;
       const two = places[at + 1] ?? 0;

@@ -27,8 +27,8 @@ import type { StopReason } from "./stop_reason.ts";
 
 const LOCAL_PAGE_RECORDS = 1000;
 
-/** Fingerprints read in one answer, of 256 kB: the driver holds it several times over. */
-const PRINTS_AT_ONCE = 16_384;
+/** Fingerprints read in one answer, of 128 kB: the driver holds it several times over. */
+const PRINTS_AT_ONCE = 8192;
 
 /** Fingerprints held at most, in 32 MB; records beyond them are compared with their shadows. */
 const MAX_PRINTS = 2_000_000;
@@ -145,16 +145,18 @@ async function commitDiffering(
 
 /** The fingerprints side B was last seen with, as they are when reading starts. */
 async function knownPrints({ slice }: Step): Promise<PrintSet> {
-  const chunks: Uint8Array[] = [];
+  const known = new PrintSet();
   let after = 0;
   for (let read = 0; read < MAX_PRINTS;) {
     const { prints, count, last } = await readPrints(slice.deps.pool, after, PRINTS_AT_ONCE);
-    chunks.push(prints);
+    known.add(prints);
+    // A small answer shares its memory with others.
+    if (prints.byteLength === prints.buffer.byteLength) freeBytes(prints);
     if (count < PRINTS_AT_ONCE) break;
     after = last;
     read += count;
   }
-  return new PrintSet(chunks);
+  return known;
 }
 
 async function readRemote(step: Step, schema: RemoteSchema | null): Promise<StopReason | null> {
@@ -206,7 +208,11 @@ async function readRemote(step: Step, schema: RemoteSchema | null): Promise<Stop
     );
   }
 
-  return await readAhead(slice, start, read, commit, () => raw !== null && raw.ahead !== null);
+  try {
+    return await readAhead(slice, start, read, commit, () => raw !== null && raw.ahead !== null);
+  } finally {
+    known.then((prints) => prints[Symbol.dispose](), () => {});
+  }
 }
 
 async function readFreeLocal(step: Step, table: LocalTable): Promise<StopReason | null> {

@@ -40,12 +40,14 @@ const projection: Projection = {
 const encoder = new TextEncoder();
 
 function known(prints: Iterable<Print>): PrintSet {
-  return new PrintSet([...prints].map(({ high, low }) => {
+  const set = new PrintSet();
+  for (const { high, low } of prints) {
     const view = new DataView(new ArrayBuffer(8));
     view.setInt32(0, high);
     view.setInt32(4, low);
-    return new Uint8Array(view.buffer);
-  }));
+    set.add(new Uint8Array(view.buffer));
+  }
+  return set;
 }
 
 function scan(text: string, prints: Iterable<Print> = []) {
