@@ -27,8 +27,8 @@ import type { StopReason } from "./stop_reason.ts";
 
 const LOCAL_PAGE_RECORDS = 1000;
 
-/** Fingerprints read in one answer, of 128 kB: the driver holds it several times over. */
-const PRINTS_AT_ONCE = 8192;
+/** Fingerprints read in one answer: 48 kB, for the driver copies and keeps what is more than one packet. */
+const PRINTS_AT_ONCE = 3000;
 
 /** Fingerprints held at most, in 32 MB; records beyond them are compared with their shadows. */
 const MAX_PRINTS = 2_000_000;
