@@ -15,6 +15,7 @@ import {
   leftOverIntents,
   type LinkBase,
   linkFound,
+  type PairIds,
   readBases,
   renewBases,
 } from "../store/intent_store.ts";
@@ -27,7 +28,8 @@ import type { Slice } from "./slice.ts";
  * Finds out what became of calls nobody heard the answer of, before anything else
  * is planned. A delete shows in the next read of the record, and is planned from
  * there. What an update has brought to the remote becomes the base: or it would look
- * like an edit made there, over which side A's next edit might have to give way. A
+ * like an edit made there, over which side A's next edit might have to give way. If
+ * the sides were matched just then, they are linked now. A
  * create shows as a record with the key it was sent with:
  * it is linked to the record it was made for, even if that has another key by now,
  * or it would come back as a stranger.
@@ -70,13 +72,15 @@ function baseOf(rules: PairRules, { payload }: Intent, found: RemoteRecord): Fou
   }
 }
 
+type Agreement = Pick<LinkBase, "a" | "b" | "settled">;
+
 /** The base once the fields that an update was sent with stand at the remote; null where none does. */
 function baseAfter(
   rules: PairRules,
-  base: LinkBase,
+  base: Agreement,
   { payload: { sent } }: Intent,
   found: RemoteRecord,
-): LinkBase | null {
+): Agreement | null {
   if (!isRecord(sent)) return null;
   try {
     const held = canonicalRecord(found.doc, "remote", rules);
@@ -91,38 +95,56 @@ function baseAfter(
       ...base.settled.filter((field) => !fields.includes(field)),
       ...after.settled.filter((field) => fields.includes(field)),
     ];
-    return { ...base, a: { ...base.a, ...of(after.a) }, b: { ...base.b, ...of(after.b) }, settled };
+    const [nextA, nextB] = [{ ...base.a, ...of(after.a) }, { ...base.b, ...of(after.b) }];
+    const isAsBefore = sameJson(nextA, base.a) && sameJson(nextB, base.b);
+    return isAsBefore ? null : { a: nextA, b: nextB, settled };
   } catch (error) {
     if (error instanceof UnreadableValueError) return null;
     throw error;
   }
 }
 
-/** The bases that updates without an answer have changed. */
-async function findBases(slice: Slice, intents: readonly Intent[]): Promise<LinkBase[]> {
+/** What the sides of a link that was about to be made agreed on when the update was sent. */
+function plannedBase({ payload: { base } }: Intent): Agreement | null {
+  if (!isRecord(base)) return null;
+  const { a, b, settled } = base;
+  if (!isRecord(a) || !isRecord(b) || !Array.isArray(settled)) return null;
+  return { a, b, settled: settled.filter((field) => typeof field === "string") };
+}
+
+/** What updates without an answer have changed: bases of links, and links that nobody came to make. */
+async function findUpdated(
+  slice: Slice,
+  run: Run,
+  intents: readonly Intent[],
+): Promise<{ readonly bases: readonly LinkBase[]; readonly links: readonly FoundLink[] }> {
   const { pool, pair: { rules } } = slice.deps;
   const updates = intents.flatMap((intent) => {
-    const { operation, crosswalkId, bId } = intent;
-    return operation === "update" && crosswalkId !== null && bId !== null
-      ? [{ intent, crosswalkId, bId }]
-      : [];
+    const { operation, aId, bId } = intent;
+    return operation === "update" && aId !== null && bId !== null ? [{ intent, aId, bId }] : [];
   });
-  if (updates.length === 0) return [];
-  const read = await readBases(pool, updates.map(({ crosswalkId }) => crosswalkId));
-  const bases = new Map(read.map((base) => [base.crosswalkId, base]));
-  const linked = updates.filter(({ crosswalkId }) => bases.has(crosswalkId));
-  const found = await getReadable(slice, linked.map(({ bId }) => bId));
-  const renewed = new Map<number, LinkBase>();
-  for (const [index, { intent, crosswalkId }] of linked.entries()) {
+  if (updates.length === 0) return { bases: [], links: [] };
+  const keyOf = ({ aId, bId }: PairIds) => JSON.stringify([aId, bId]);
+  const read = await readBases(pool, run, updates.map(({ aId, bId }) => ({ aId, bId })));
+  const linked = new Map(read.map((base) => [keyOf(base), base]));
+  const known = updates.filter((update) =>
+    linked.has(keyOf(update)) || plannedBase(update.intent) !== null
+  );
+  const found = await getReadable(slice, known.map(({ bId }) => bId));
+  const bases = new Map<string, LinkBase>();
+  const links = new Map<string, FoundLink>();
+  for (const [index, { intent, aId, bId }] of known.entries()) {
     const record = found[index];
-    const base = renewed.get(crosswalkId) ?? bases.get(crosswalkId);
-    if (base === undefined || record === undefined || record === null) continue;
-    const after = record === "unreadable" ? null : baseAfter(rules, base, intent, record);
-    if (after !== null && !(sameJson(after.a, base.a) && sameJson(after.b, base.b))) {
-      renewed.set(crosswalkId, after);
-    }
+    if (record === undefined || record === null || record === "unreadable") continue;
+    const key = keyOf({ aId, bId });
+    const link = bases.get(key) ?? linked.get(key);
+    const base = link ?? plannedBase(intent);
+    const after = base === null ? null : baseAfter(rules, base, intent, record);
+    if (after === null) continue;
+    if (link !== undefined) bases.set(key, { ...link, ...after });
+    else links.set(key, { aId, bId, base: after });
   }
-  return [...renewed.values()];
+  return { bases: [...bases.values()], links: [...links.values()] };
 }
 
 async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Promise<void> {
@@ -146,7 +168,9 @@ async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Prom
     } else if (records.length > 1) open.add(id);
   }
   const settled = intents.flatMap(({ id }) => open.has(id) ? [] : [id]);
-  const bases = await findBases(slice, intents);
+  const updated = await findUpdated(slice, run, intents);
+  links.push(...updated.links);
+  const { bases } = updated;
   if (links.length === 0 && bases.length === 0) await clearIntents(pool, settled);
   else {
     await pool.transaction(async (database) => {

@@ -4,6 +4,7 @@ import { RateWaitError } from "../limits/rate_wait_error.ts";
 import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
 import type { Doc, Json } from "../merge/json.ts";
 import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
+import { shadowAfter } from "../merge/shadow_after.ts";
 import { clearIntents, type Intent, writeIntents } from "../store/intent_store.ts";
 import type { Batch } from "./batch.ts";
 import { inKeyTurns } from "./key_moves.ts";
@@ -86,12 +87,22 @@ function sentFields({ state, plan }: ItemPlan & { kind: "merge" }): Record<strin
   );
 }
 
+/** What the sides of a new link agree on as long as nothing is written. */
+function newBase({ state, plan }: ItemPlan & { kind: "merge" }, rules: PairRules): Json {
+  const done = { local: false, remote: "not_done" } as const;
+  const { a, b, settled } = shadowAfter(rules, state, plan, done);
+  return { a, b, settled: [...settled] };
+}
+
 function intentOf(plan: ItemPlan, op: WriteOp, rules: PairRules): Intent {
   const { crosswalkId, aId, bId } = plan.record;
   const payload: Intent["payload"] = plan.kind === "create_remote"
     ? { key: plan.fields[rules.keyField] ?? null, a: { ...plan.a } }
     : plan.kind === "merge"
-    ? { sent: sentFields(plan) }
+    ? {
+      sent: sentFields(plan),
+      ...plan.record.kind === "match" ? { base: newBase(plan, rules) } : {},
+    }
     : {};
   return { id: crypto.randomUUID(), crosswalkId, aId, bId, operation: op.op, payload };
 }
