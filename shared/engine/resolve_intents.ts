@@ -2,11 +2,13 @@ import type { RemoteRecord } from "../connectors/connector.ts";
 import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
 import type { Json } from "../merge/json.ts";
 import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
+import { planNewRemote } from "../merge/plan_new.ts";
 import { planRecord } from "../merge/plan_record.ts";
 import type { RecordState } from "../merge/record_plan.ts";
 import { sameJson } from "../merge/same_json.ts";
 import { shadowAfter } from "../merge/shadow_after.ts";
 import { holdFence, removeLinks } from "../store/commit_store.ts";
+import type { Database } from "../store/database.ts";
 import {
   clearIntents,
   type FoundLink,
@@ -22,6 +24,7 @@ import {
 import type { Run } from "../store/run.ts";
 import { lockKeys, tryLockRecords } from "../store/work_store.ts";
 import { findReadable, getReadable } from "./confirm_remote.ts";
+import { findRevived } from "./revived.ts";
 import type { Slice } from "./slice.ts";
 
 /**
@@ -46,7 +49,7 @@ export async function resolveIntents(slice: Slice, run: Run): Promise<void> {
     const ours = leftOver.filter((intent) => lockKeys(intent).every((key) => locked.has(key)));
     // What was settled while they were being locked is no longer there.
     const still = new Set((await leftOverIntents(pool, run)).map(({ id }) => id));
-    await resolve(slice, run, ours.filter(({ id }) => still.has(id)));
+    await resolve(slice, run, locks, ours.filter(({ id }) => still.has(id)));
   });
 }
 
@@ -68,6 +71,22 @@ function baseOf(rules: PairRules, { payload }: Intent, found: RemoteRecord): Fou
     return shadowAfter(rules, state, nothing, { local: false, remote: "not_done" });
   } catch (error) {
     if (error instanceof UnreadableValueError) return null;
+    throw error;
+  }
+}
+
+/** Whether a record holds all that a create was sent with, and more of it than the key. */
+function isMadeOf(rules: PairRules, { payload: { a } }: Intent, found: RemoteRecord): boolean {
+  const plan = isRecord(a) ? planNewRemote(rules, a, { suppressed: false }) : null;
+  if (plan?.kind !== "create") return false;
+  try {
+    const b = canonicalRecord(found.doc, "remote", rules);
+    const sent = Object.entries(plan.fields).filter(([field]) =>
+      rules.fields[field]?.kind === "value"
+    );
+    return sent.length > 1 && sent.every(([field, value]) => sameJson(value, b[field] ?? null));
+  } catch (error) {
+    if (error instanceof UnreadableValueError) return false;
     throw error;
   }
 }
@@ -147,13 +166,19 @@ async function findUpdated(
   return { bases: [...bases.values()], links: [...links.values()] };
 }
 
-async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Promise<void> {
+async function resolve(
+  slice: Slice,
+  run: Run,
+  locks: Database,
+  intents: readonly Intent[],
+): Promise<void> {
   const { pool, pair, log } = slice.deps;
   if (intents.length === 0) return;
   const creates = intents.filter(({ operation }) => operation === "create");
   const keys = creates.map(({ payload }) => String(payload["key"] ?? ""));
   const found = await findReadable(slice, keys);
   const links: FoundLink[] = [];
+  const made = new Map<string, Intent>();
   const open = new Set<string>();
   for (const [index, intent] of creates.entries()) {
     const { id, aId } = intent;
@@ -165,8 +190,11 @@ async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Prom
     const [record] = records;
     if (record !== undefined && records.length === 1 && aId !== null) {
       links.push({ aId, bId: record.id, base: baseOf(pair.rules, intent, record) });
+      if (isMadeOf(pair.rules, intent, record)) made.set(record.id, intent);
     } else if (records.length > 1) open.add(id);
   }
+  const revived = await findRevived(locks, run.pair, links.filter(({ bId }) => made.has(bId)));
+  for (const bId of revived.busy) open.add(made.get(bId)?.id ?? "");
   const settled = intents.flatMap(({ id }) => open.has(id) ? [] : [id]);
   const updated = await findUpdated(slice, run, intents);
   links.push(...updated.links);
@@ -175,6 +203,7 @@ async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Prom
   else {
     await pool.transaction(async (database) => {
       await holdFence(database, run);
+      if (revived.givenUp.length > 0) await removeLinks(database, run, revived.givenUp);
       const givenUp = await givenUpLinks(database, run, links);
       if (givenUp.length > 0) await removeLinks(database, run, givenUp);
       await linkFound(database, run, links, settled);

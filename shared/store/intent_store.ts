@@ -104,6 +104,26 @@ export async function givenUpLinks(
   return rows.map(({ id }) => id);
 }
 
+/** A living link. */
+export interface TakenLink extends PairIds {
+  readonly id: number;
+}
+
+/** Living links of these records of side B to others of side A. */
+export async function takenLinks(
+  database: Database,
+  pair: string,
+  pairs: readonly PairIds[],
+): Promise<TakenLink[]> {
+  return await database.query<TakenLink>(
+    `select distinct cw.id::float8 as id, cw.a_id::text as "aId", cw.b_id as "bId"
+     from jsonb_to_recordset($2::jsonb) as l ("aId" uuid, "bId" text)
+     join public.integration_crosswalk cw on cw.pair = $1 and cw.link_state = 'linked'
+       and cw.b_id = l."bId" and cw.a_id <> l."aId"`,
+    [pair, JSON.stringify(pairs)],
+  );
+}
+
 /**
  * Links what calls without an answer had made one, with what was sent as the base, and
  * forgets the intents. A record that is linked by now, or gone, is left as it is.
