@@ -109,7 +109,7 @@ export interface TakenLink extends PairIds {
   readonly id: number;
 }
 
-/** Living links of these records of side B to others of side A. */
+/** Living links of these records of side B to others of side A, but for what has a partner elsewhere. */
 export async function takenLinks(
   database: Database,
   pair: string,
@@ -119,7 +119,10 @@ export async function takenLinks(
     `select distinct cw.id::float8 as id, cw.a_id::text as "aId", cw.b_id as "bId"
      from jsonb_to_recordset($2::jsonb) as l ("aId" uuid, "bId" text)
      join public.integration_crosswalk cw on cw.pair = $1 and cw.link_state = 'linked'
-       and cw.b_id = l."bId" and cw.a_id <> l."aId"`,
+       and cw.b_id = l."bId"
+     where not exists (
+       select 1 from public.integration_crosswalk own
+       where own.pair = $1 and own.link_state = 'linked' and own.a_id = l."aId")`,
     [pair, JSON.stringify(pairs)],
   );
 }
