@@ -14,7 +14,7 @@ import {
   SWITCHES,
   type SwitchName,
 } from "../simulators/mailerlite/mod.ts";
-import { type Step, watched } from "./lib/mortal.ts";
+import { Killed, type Step, watched } from "./lib/mortal.ts";
 import { oneOfEverything } from "./lib/one_of_everything.ts";
 import { assertConserved, assertQuiet } from "./lib/run_invariants.ts";
 import type { TwoWayEnd } from "./lib/two_way_state.ts";
@@ -199,6 +199,78 @@ Deno.test("4: an update whose answer was lost is neither lost nor made twice", a
     await assertQuiet(world);
   }
 });
+
+/** A worker that is killed once its updates have reached the remote, or before. */
+function killedUpdating(world: TwoWayWorld, moment: "before" | "after") {
+  let isDead = false;
+  const isUpdate = ({ kind, body }: Step) =>
+    kind === "request" && body.some((text) => String(text).includes(`"method":"PUT"`));
+  const die = (step: Step, isItsTime: boolean) => {
+    isDead ||= isItsTime && isUpdate(step);
+    if (isDead) throw new Killed();
+  };
+  return watched(world.harness, {
+    before: (step) => die(step, moment === "before"),
+    after: (step) => die(step, moment === "after"),
+  });
+}
+
+for (
+  const how of [
+    "with its answer lost",
+    "by a worker killed after it",
+    "by a worker killed before it",
+  ]
+) {
+  Deno.test(`4, 11: an edit made after people were matched, ${how}, does not give way to what was sent`, async () => {
+    const config = changedConfig({
+      fields: { city: { local: "city", remote: "fields.city", wins: "remote" } },
+    });
+    await using world = await twoWayWorld(import.meta.url, equalPeople(2), { config });
+    for (const n of [3, 4, 5, 6]) {
+      await world.addClient(n, { city: "Bern" });
+      world.addSubscriber(n, { fields: { city: null } });
+    }
+    const isSent = !how.endsWith("before it");
+    if (how.startsWith("with")) {
+      const effect = { kind: "reset", when: "after" } as const;
+      // After the one that reads the account, and the one that confirms.
+      world.simulator.setFaults([{ path: "/batch", method: "POST", after: 2, times: 1, effect }]);
+      await world.sync();
+    } else {
+      await world.sync({}, killedUpdating(world, isSent ? "after" : "before")).catch(() => {});
+      await world.pool.query(
+        `update public.sync_runs set heartbeat_at = now() - interval '1 hour'`,
+      );
+    }
+    assertEquals([world.subscriber(3)?.fields["city"], await intents(world)], [
+      isSent ? "Bern" : null,
+      4,
+    ]);
+    await world.editClient(3, { city: "Rome" });
+    world.editSubscriber(4, { fields: { city: "Lima" } });
+    await world.editClient(5, { email: "five-new@example.com" });
+    world.editSubscriber(6, { status: "unsubscribed" });
+    // A run that goes on leaves who was matched and has another address by now to the next.
+    await world.syncAll();
+    await world.syncAll();
+    assertEquals(await intents(world), 0);
+    const cities = async (n: number) => [
+      (await world.client(n))?.city,
+      world.subscriber(n)?.fields["city"],
+    ];
+    assertEquals([await cities(3), await cities(4)], [["Rome", "Rome"], ["Lima", "Lima"]]);
+    const [made, old] = [world.subscriberAt("five-new@example.com"), world.subscriber(5)];
+    // Whom nothing has reached is somebody else by the new address.
+    assertEquals([made === undefined, old === undefined], [false, isSent]);
+    assertEquals([(await world.client(6))?.marketing_status, world.subscriber(6)?.status], [
+      "unsubscribed",
+      "unsubscribed",
+    ]);
+    assertEquals(await world.conflicts(), []);
+    await assertQuiet(world);
+  });
+}
 
 Deno.test("19, 22: what a worker that lost its lease is about to make is waited for, and not made twice", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(3));

@@ -1,6 +1,15 @@
 /** What the simulation found, each in the fewest steps that show it. */
 import { assertEquals } from "@std/assert";
-import { address, changedConfig, equalPeople, twoWayWorld } from "./lib/two_way_world.ts";
+import { tryLockRecords } from "../shared/store/work_store.ts";
+import { PLANNED, syncWith } from "./lib/sync_with.ts";
+import {
+  address,
+  changedConfig,
+  clientId,
+  equalPeople,
+  type TwoWayWorld,
+  twoWayWorld,
+} from "./lib/two_way_world.ts";
 
 const TO_LOCAL = { direction: "mailerlite-to-supabase" };
 const TO_REMOTE = { direction: "supabase-to-mailerlite" };
@@ -209,3 +218,43 @@ Deno.test("an edit made after an update without an answer does not give way to w
   ];
   assertEquals([await cities(1), await cities(2)], [["Rome", "Rome"], ["Lima", "Lima"]]);
 });
+
+/** Subscriber 1 changes their address to that of the new client 4, and is deleted. */
+function handOn(world: TwoWayWorld): void {
+  world.editSubscriber(1, { email: address(4), fields: { city: "Lima" } });
+  world.removeSubscriber(4);
+}
+
+for (const how of ["smart-sync", "enterprise-sync", "a lost answer", "a link at work"]) {
+  Deno.test(`a record that a create brought back under the id of somebody else belongs to who it was made for: ${how}`, async () => {
+    await using world = await twoWayWorld(import.meta.url, equalPeople(3));
+    const own = await world.client(1);
+    const id = world.subscriber(1)?.id;
+    await world.addClient(4, { first_name: "Bea", city: "Rome" });
+    if (how === "enterprise-sync") await syncWith(world, PLANNED, () => handOn(world));
+    else {
+      handOn(world);
+      if (how === "a lost answer") {
+        const effect = { kind: "reset", when: "after" } as const;
+        world.simulator.setFaults([{ path: "/subscribers", method: "POST", times: 1, effect }]);
+      }
+      await world.pool.transaction(async (other) => {
+        const keys = how === "a link at work" ? [`b:${id}`] : [];
+        await tryLockRecords(other, "clients", keys);
+        const { status } = await world.smart({ emails: [address(4)] });
+        assertEquals(status, 200);
+      });
+    }
+    assertEquals(world.subscriber(4)?.id, id);
+    const isLate = how === "a lost answer" || how === "a link at work";
+    assertEquals(await world.linkState(4), isLate ? undefined : "linked");
+    await world.syncAll();
+    await world.syncAll();
+    const links = new Map((await world.links()).map(({ a_id, b_id }) => [b_id, a_id]));
+    assertEquals(links.get(id ?? ""), clientId(4));
+    assertEquals(await world.client(1), own);
+    const { id: made, fields } = world.subscriber(4) ?? {};
+    assertEquals([made, fields?.["name"], fields?.["city"]], [id, "Bea", "Rome"]);
+    assertEquals(await world.conflicts(), []);
+  });
+}

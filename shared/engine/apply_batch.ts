@@ -212,7 +212,7 @@ async function commit(
     );
     const replaced = effects.links.length === 0
       ? []
-      : await deadLinks(database, run, batch.table, effects.links);
+      : [...write.remote.givenUp, ...await deadLinks(database, run, batch.table, effects.links)];
     if (replaced.length > 0) {
       await removeLinks(database, run, replaced);
       effects = buildCommit(withoutLinks(results, replaced), rules);
@@ -364,7 +364,7 @@ export async function applyBatch(
 ): Promise<readonly AppliedItem[]> {
   if (batch.dryRun) return await pretend(batch, stretch, tally);
   const { pool } = batch.slice.deps;
-  const nothing = { results: new Map(), answered: new Map(), settled: [] };
+  const nothing = { results: new Map(), answered: new Map(), settled: [], givenUp: [] };
   if (stretch.items.length === 0) {
     const empty = { plans: [], skipped: new Map(), remote: nothing };
     return await commit(batch, stretch, empty, tally);
@@ -384,7 +384,12 @@ export async function applyBatch(
     const skipped = new Map([...elsewhere, ...confirmed.skipped]);
     const writable = confirmed.plans.filter(({ record }) => !skipped.has(record.ordinal));
     batch.guard.add(writable);
-    const remote = await writeRemote(batch, writable);
+    const remote = await writeRemote(batch, locks, writable);
+    for (const { record } of writable) {
+      if (remote.givenUp.includes(record.crosswalkId ?? 0)) {
+        skipped.set(record.ordinal, "link_changed");
+      }
+    }
     const plans = [
       ...planned.filter(({ record }) => elsewhere.has(record.ordinal)),
       ...confirmed.plans,

@@ -2,11 +2,13 @@ import type { RemoteRecord } from "../connectors/connector.ts";
 import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
 import type { Json } from "../merge/json.ts";
 import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
+import { planNewRemote } from "../merge/plan_new.ts";
 import { planRecord } from "../merge/plan_record.ts";
 import type { RecordState } from "../merge/record_plan.ts";
 import { sameJson } from "../merge/same_json.ts";
 import { shadowAfter } from "../merge/shadow_after.ts";
 import { holdFence, removeLinks } from "../store/commit_store.ts";
+import type { Database } from "../store/database.ts";
 import {
   clearIntents,
   type FoundLink,
@@ -15,19 +17,22 @@ import {
   leftOverIntents,
   type LinkBase,
   linkFound,
+  type PairIds,
   readBases,
   renewBases,
 } from "../store/intent_store.ts";
 import type { Run } from "../store/run.ts";
 import { lockKeys, tryLockRecords } from "../store/work_store.ts";
 import { findReadable, getReadable } from "./confirm_remote.ts";
+import { findRevived } from "./revived.ts";
 import type { Slice } from "./slice.ts";
 
 /**
  * Finds out what became of calls nobody heard the answer of, before anything else
  * is planned. A delete shows in the next read of the record, and is planned from
  * there. What an update has brought to the remote becomes the base: or it would look
- * like an edit made there, over which side A's next edit might have to give way. A
+ * like an edit made there, over which side A's next edit might have to give way. If
+ * the sides were matched just then, they are linked now. A
  * create shows as a record with the key it was sent with:
  * it is linked to the record it was made for, even if that has another key by now,
  * or it would come back as a stranger.
@@ -44,7 +49,7 @@ export async function resolveIntents(slice: Slice, run: Run): Promise<void> {
     const ours = leftOver.filter((intent) => lockKeys(intent).every((key) => locked.has(key)));
     // What was settled while they were being locked is no longer there.
     const still = new Set((await leftOverIntents(pool, run)).map(({ id }) => id));
-    await resolve(slice, run, ours.filter(({ id }) => still.has(id)));
+    await resolve(slice, run, locks, ours.filter(({ id }) => still.has(id)));
   });
 }
 
@@ -70,13 +75,31 @@ function baseOf(rules: PairRules, { payload }: Intent, found: RemoteRecord): Fou
   }
 }
 
+/** Whether a record holds all that a create was sent with, and more of it than the key. */
+function isMadeOf(rules: PairRules, { payload: { a } }: Intent, found: RemoteRecord): boolean {
+  const plan = isRecord(a) ? planNewRemote(rules, a, { suppressed: false }) : null;
+  if (plan?.kind !== "create") return false;
+  try {
+    const b = canonicalRecord(found.doc, "remote", rules);
+    const sent = Object.entries(plan.fields).filter(([field]) =>
+      rules.fields[field]?.kind === "value"
+    );
+    return sent.length > 1 && sent.every(([field, value]) => sameJson(value, b[field] ?? null));
+  } catch (error) {
+    if (error instanceof UnreadableValueError) return false;
+    throw error;
+  }
+}
+
+type Agreement = Pick<LinkBase, "a" | "b" | "settled">;
+
 /** The base once the fields that an update was sent with stand at the remote; null where none does. */
 function baseAfter(
   rules: PairRules,
-  base: LinkBase,
+  base: Agreement,
   { payload: { sent } }: Intent,
   found: RemoteRecord,
-): LinkBase | null {
+): Agreement | null {
   if (!isRecord(sent)) return null;
   try {
     const held = canonicalRecord(found.doc, "remote", rules);
@@ -91,47 +114,71 @@ function baseAfter(
       ...base.settled.filter((field) => !fields.includes(field)),
       ...after.settled.filter((field) => fields.includes(field)),
     ];
-    return { ...base, a: { ...base.a, ...of(after.a) }, b: { ...base.b, ...of(after.b) }, settled };
+    const [nextA, nextB] = [{ ...base.a, ...of(after.a) }, { ...base.b, ...of(after.b) }];
+    const isAsBefore = sameJson(nextA, base.a) && sameJson(nextB, base.b);
+    return isAsBefore ? null : { a: nextA, b: nextB, settled };
   } catch (error) {
     if (error instanceof UnreadableValueError) return null;
     throw error;
   }
 }
 
-/** The bases that updates without an answer have changed. */
-async function findBases(slice: Slice, intents: readonly Intent[]): Promise<LinkBase[]> {
-  const { pool, pair: { rules } } = slice.deps;
-  const updates = intents.flatMap((intent) => {
-    const { operation, crosswalkId, bId } = intent;
-    return operation === "update" && crosswalkId !== null && bId !== null
-      ? [{ intent, crosswalkId, bId }]
-      : [];
-  });
-  if (updates.length === 0) return [];
-  const read = await readBases(pool, updates.map(({ crosswalkId }) => crosswalkId));
-  const bases = new Map(read.map((base) => [base.crosswalkId, base]));
-  const linked = updates.filter(({ crosswalkId }) => bases.has(crosswalkId));
-  const found = await getReadable(slice, linked.map(({ bId }) => bId));
-  const renewed = new Map<number, LinkBase>();
-  for (const [index, { intent, crosswalkId }] of linked.entries()) {
-    const record = found[index];
-    const base = renewed.get(crosswalkId) ?? bases.get(crosswalkId);
-    if (base === undefined || record === undefined || record === null) continue;
-    const after = record === "unreadable" ? null : baseAfter(rules, base, intent, record);
-    if (after !== null && !(sameJson(after.a, base.a) && sameJson(after.b, base.b))) {
-      renewed.set(crosswalkId, after);
-    }
-  }
-  return [...renewed.values()];
+/** What the sides of a link that was about to be made agreed on when the update was sent. */
+function plannedBase({ payload: { base } }: Intent): Agreement | null {
+  if (!isRecord(base)) return null;
+  const { a, b, settled } = base;
+  if (!isRecord(a) || !isRecord(b) || !Array.isArray(settled)) return null;
+  return { a, b, settled: settled.filter((field) => typeof field === "string") };
 }
 
-async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Promise<void> {
+/** What updates without an answer have changed: bases of links, and links that nobody came to make. */
+async function findUpdated(
+  slice: Slice,
+  run: Run,
+  intents: readonly Intent[],
+): Promise<{ readonly bases: readonly LinkBase[]; readonly links: readonly FoundLink[] }> {
+  const { pool, pair: { rules } } = slice.deps;
+  const updates = intents.flatMap((intent) => {
+    const { operation, aId, bId } = intent;
+    return operation === "update" && aId !== null && bId !== null ? [{ intent, aId, bId }] : [];
+  });
+  if (updates.length === 0) return { bases: [], links: [] };
+  const keyOf = ({ aId, bId }: PairIds) => JSON.stringify([aId, bId]);
+  const read = await readBases(pool, run, updates.map(({ aId, bId }) => ({ aId, bId })));
+  const linked = new Map(read.map((base) => [keyOf(base), base]));
+  const known = updates.filter((update) =>
+    linked.has(keyOf(update)) || plannedBase(update.intent) !== null
+  );
+  const found = await getReadable(slice, known.map(({ bId }) => bId));
+  const bases = new Map<string, LinkBase>();
+  const links = new Map<string, FoundLink>();
+  for (const [index, { intent, aId, bId }] of known.entries()) {
+    const record = found[index];
+    if (record === undefined || record === null || record === "unreadable") continue;
+    const key = keyOf({ aId, bId });
+    const link = bases.get(key) ?? linked.get(key);
+    const base = link ?? plannedBase(intent);
+    const after = base === null ? null : baseAfter(rules, base, intent, record);
+    if (after === null) continue;
+    if (link !== undefined) bases.set(key, { ...link, ...after });
+    else links.set(key, { aId, bId, base: after });
+  }
+  return { bases: [...bases.values()], links: [...links.values()] };
+}
+
+async function resolve(
+  slice: Slice,
+  run: Run,
+  locks: Database,
+  intents: readonly Intent[],
+): Promise<void> {
   const { pool, pair, log } = slice.deps;
   if (intents.length === 0) return;
   const creates = intents.filter(({ operation }) => operation === "create");
   const keys = creates.map(({ payload }) => String(payload["key"] ?? ""));
   const found = await findReadable(slice, keys);
   const links: FoundLink[] = [];
+  const made = new Map<string, Intent>();
   const open = new Set<string>();
   for (const [index, intent] of creates.entries()) {
     const { id, aId } = intent;
@@ -143,14 +190,20 @@ async function resolve(slice: Slice, run: Run, intents: readonly Intent[]): Prom
     const [record] = records;
     if (record !== undefined && records.length === 1 && aId !== null) {
       links.push({ aId, bId: record.id, base: baseOf(pair.rules, intent, record) });
+      if (isMadeOf(pair.rules, intent, record)) made.set(record.id, intent);
     } else if (records.length > 1) open.add(id);
   }
+  const revived = await findRevived(locks, run.pair, links.filter(({ bId }) => made.has(bId)));
+  for (const bId of revived.busy) open.add(made.get(bId)?.id ?? "");
   const settled = intents.flatMap(({ id }) => open.has(id) ? [] : [id]);
-  const bases = await findBases(slice, intents);
+  const updated = await findUpdated(slice, run, intents);
+  links.push(...updated.links);
+  const { bases } = updated;
   if (links.length === 0 && bases.length === 0) await clearIntents(pool, settled);
   else {
     await pool.transaction(async (database) => {
       await holdFence(database, run);
+      if (revived.givenUp.length > 0) await removeLinks(database, run, revived.givenUp);
       const givenUp = await givenUpLinks(database, run, links);
       if (givenUp.length > 0) await removeLinks(database, run, givenUp);
       await linkFound(database, run, links, settled);

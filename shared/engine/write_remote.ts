@@ -4,10 +4,13 @@ import { RateWaitError } from "../limits/rate_wait_error.ts";
 import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
 import type { Doc, Json } from "../merge/json.ts";
 import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
+import { shadowAfter } from "../merge/shadow_after.ts";
+import type { Database } from "../store/database.ts";
 import { clearIntents, type Intent, writeIntents } from "../store/intent_store.ts";
 import type { Batch } from "./batch.ts";
 import { inKeyTurns } from "./key_moves.ts";
 import type { ItemPlan } from "./plan_item.ts";
+import { findRevived } from "./revived.ts";
 import { remoteFor } from "./urgency.ts";
 
 /** What became of a batch's writes at the remote, by ordinal. */
@@ -17,6 +20,8 @@ export interface RemoteWrites {
   readonly answered: ReadonlyMap<number, CanonicalRecord>;
   /** Intents whose outcome is known. */
   readonly settled: readonly string[];
+  /** Links of others whose record a create has brought back as somebody else. */
+  readonly givenUp: readonly number[];
 }
 
 function names(value: Json): readonly string[] {
@@ -86,12 +91,22 @@ function sentFields({ state, plan }: ItemPlan & { kind: "merge" }): Record<strin
   );
 }
 
+/** What the sides of a new link agree on as long as nothing is written. */
+function newBase({ state, plan }: ItemPlan & { kind: "merge" }, rules: PairRules): Json {
+  const done = { local: false, remote: "not_done" } as const;
+  const { a, b, settled } = shadowAfter(rules, state, plan, done);
+  return { a, b, settled: [...settled] };
+}
+
 function intentOf(plan: ItemPlan, op: WriteOp, rules: PairRules): Intent {
   const { crosswalkId, aId, bId } = plan.record;
   const payload: Intent["payload"] = plan.kind === "create_remote"
     ? { key: plan.fields[rules.keyField] ?? null, a: { ...plan.a } }
     : plan.kind === "merge"
-    ? { sent: sentFields(plan) }
+    ? {
+      sent: sentFields(plan),
+      ...plan.record.kind === "match" ? { base: newBase(plan, rules) } : {},
+    }
     : {};
   return { id: crypto.randomUUID(), crosswalkId, aId, bId, operation: op.op, payload };
 }
@@ -116,9 +131,14 @@ function notSentFor(error: unknown): WriteResult | null {
     : null;
 }
 
-/** Writes intents down, sends the writes, and tells what became of each. */
+/**
+ * Writes intents down, sends the writes, and tells what became of each.
+ *
+ * @param locks The transaction that holds the locks of the batch.
+ */
 export async function writeRemote(
   batch: Batch,
+  locks: Database,
   plans: readonly ItemPlan[],
 ): Promise<RemoteWrites> {
   const { pool, pair: { rules, remote: { connector } } } = batch.slice.deps;
@@ -129,7 +149,7 @@ export async function writeRemote(
   const results = new Map<number, WriteResult>();
   const answered = new Map<number, CanonicalRecord>();
   const settled: string[] = [];
-  if (writes.length === 0) return { results, answered, settled };
+  if (writes.length === 0) return { results, answered, settled, givenUp: [] };
   await writeIntents(pool, batch.run, writes.map(({ intent }) => intent));
   for (const [number, turn] of inKeyTurns(writes, rules.keyField).entries()) {
     let answers: readonly WriteResult[];
@@ -158,5 +178,22 @@ export async function writeRemote(
       if (record !== null) answered.set(plan.record.ordinal, record);
     }
   }
-  return { results, answered, settled };
+  const made = writes.flatMap(({ plan: { record, kind } }) => {
+    const result = results.get(record.ordinal);
+    return kind === "create_remote" && result?.outcome === "ok" && record.aId !== null
+      ? [{ aId: record.aId, bId: result.id }]
+      : [];
+  });
+  const { givenUp, busy } = await findRevived(locks, batch.run.pair, made);
+  if (busy.size === 0) return { results, answered, settled, givenUp };
+  // Whoever is at the old link does not know yet; the intent tells the next run.
+  const waiting = new Set<string>();
+  for (const { plan: { record: { ordinal } }, op, intent } of writes) {
+    const result = results.get(ordinal);
+    if (op.op !== "create" || result?.outcome !== "ok" || !busy.has(result.id)) continue;
+    results.set(ordinal, { outcome: "unknown", code: "linked_elsewhere", retryAfterMs: null });
+    answered.delete(ordinal);
+    waiting.add(intent.id);
+  }
+  return { results, answered, settled: settled.filter((id) => !waiting.has(id)), givenUp };
 }

@@ -19,7 +19,8 @@ export interface Intent {
   readonly operation: "create" | "update" | "delete";
   /**
    * For a create, the key it can be found by, and the record of side A it was made
-   * of (`a`), canonical. For an update, `sent`: side A's values of its fields.
+   * of (`a`), canonical. For an update, `sent`: side A's values of its fields; and where
+   * the sides are being linked, `base`: what they agree on if nothing of it arrives.
    */
   readonly payload: { readonly [name: string]: Json };
 }
@@ -67,10 +68,14 @@ export async function clearIntents(database: Database, ids: readonly string[]): 
   await database.query(`delete from public.sync_intents where id = any ($1::uuid[])`, [ids]);
 }
 
-/** A record of each side that a lost answer has made one. */
-export interface FoundLink {
+/** A record of each side. */
+export interface PairIds {
   readonly aId: string;
   readonly bId: string;
+}
+
+/** A record of each side that a lost answer has made one. */
+export interface FoundLink extends PairIds {
   /** What the sides agree on: the record that was sent, and the one that was found. Null where it cannot be read. */
   readonly base: Pick<ShadowWrite, "a" | "b" | "settled"> | null;
 }
@@ -99,8 +104,31 @@ export async function givenUpLinks(
   return rows.map(({ id }) => id);
 }
 
+/** A living link. */
+export interface TakenLink extends PairIds {
+  readonly id: number;
+}
+
+/** Living links of these records of side B to others of side A, but for what has a partner elsewhere. */
+export async function takenLinks(
+  database: Database,
+  pair: string,
+  pairs: readonly PairIds[],
+): Promise<TakenLink[]> {
+  return await database.query<TakenLink>(
+    `select distinct cw.id::float8 as id, cw.a_id::text as "aId", cw.b_id as "bId"
+     from jsonb_to_recordset($2::jsonb) as l ("aId" uuid, "bId" text)
+     join public.integration_crosswalk cw on cw.pair = $1 and cw.link_state = 'linked'
+       and cw.b_id = l."bId"
+     where not exists (
+       select 1 from public.integration_crosswalk own
+       where own.pair = $1 and own.link_state = 'linked' and own.a_id = l."aId")`,
+    [pair, JSON.stringify(pairs)],
+  );
+}
+
 /**
- * Links what creates without an answer had made, with what was sent as the base, and
+ * Links what calls without an answer had made one, with what was sent as the base, and
  * forgets the intents. A record that is linked by now, or gone, is left as it is.
  */
 export async function linkFound(
@@ -144,21 +172,24 @@ export async function linkFound(
 }
 
 /** The base of a link, and which version of it. */
-export interface LinkBase extends Pick<ShadowWrite, "a" | "b" | "settled" | "version"> {
+export interface LinkBase extends PairIds, Pick<ShadowWrite, "a" | "b" | "settled" | "version"> {
   readonly crosswalkId: number;
 }
 
 /** Reads the bases of living links. One without a base has no row. */
 export async function readBases(
   database: Database,
-  crosswalkIds: readonly number[],
+  run: Run,
+  pairs: readonly PairIds[],
 ): Promise<LinkBase[]> {
   return await database.query<LinkBase>(
-    `select s.crosswalk_id::float8 as "crosswalkId", s.a, s.b, s.settled, s.version::float8 as version
-     from public.shadow_snapshots s
-     join public.integration_crosswalk cw on cw.id = s.crosswalk_id and cw.link_state = 'linked'
-     where s.crosswalk_id = any ($1::bigint[])`,
-    [crosswalkIds],
+    `select s.crosswalk_id::float8 as "crosswalkId", cw.a_id::text as "aId", cw.b_id as "bId",
+       s.a, s.b, s.settled, s.version::float8 as version
+     from jsonb_to_recordset($2::jsonb) as l ("aId" uuid, "bId" text)
+     join public.integration_crosswalk cw on cw.pair = $1 and cw.link_state = 'linked'
+       and cw.a_id = l."aId" and cw.b_id = l."bId"
+     join public.shadow_snapshots s on s.crosswalk_id = cw.id`,
+    [run.pair, JSON.stringify(pairs)],
   );
 }
 

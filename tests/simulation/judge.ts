@@ -59,7 +59,7 @@ export function judge(world: World, write: Overwrite): void {
   if (now.by !== "operator" && winner === now.side && !saw) return;
   if (isBack(old, now)) return;
   // Nor can anybody tell a write that was taken back from one that never arrived.
-  if (!isKnown && world.versions.isTakenBack(side, record, old, now)) return;
+  if (world.versions.isTakenBack(side, record, old, now)) return;
   // What stood there before the sides were linked, or linked anew, was never agreed
   // on: a blank is filled, and an edit of the other side stands.
   const link = world.linkOf(side, record);

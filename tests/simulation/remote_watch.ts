@@ -4,6 +4,7 @@ import type { Json } from "../../shared/merge/json.ts";
 import type { CanonicalRecord } from "../../shared/merge/pair.ts";
 import { sameJson } from "../../shared/merge/same_json.ts";
 import type { FaultRule } from "../../simulators/mailerlite/mod.ts";
+import { type ApiItem, itemsOf } from "./api_items.ts";
 import { judge, judgeConsent, permission } from "./judge.ts";
 import { slotsOf } from "./versions.ts";
 import type { Worker } from "./worker.ts";
@@ -50,20 +51,6 @@ const MAPPED_FIELDS = [
   "partner_company",
 ];
 const MANAGED = ["Clients", "VIP"];
-
-interface ApiItem {
-  readonly method: string;
-  readonly path: string;
-  readonly body?: { readonly email?: string };
-}
-
-function itemsOf(method: string, path: string, text: string): ApiItem[] {
-  if (path !== "batch") {
-    return [{ method, path, ...(text === "" ? {} : { body: JSON.parse(text) }) }];
-  }
-  const { requests }: { requests: ApiItem[] } = JSON.parse(text);
-  return requests.map((item) => ({ ...item, path: item.path.replace(/^\/?api\//, "") }));
-}
 
 /** Side B as it stands, and what the sync did to it. */
 export class RemoteWatch {
@@ -223,7 +210,7 @@ export class RemoteWatch {
     this.#read();
     for (const [id, row] of this.rows) {
       const was = before.get(id);
-      if (was === undefined) await this.#noteCreate(worker, row);
+      if (was === undefined) this.#noteCreate(worker, row);
       else if (!sameJson(jsonOf(was), jsonOf(row))) this.#noteUpdate(worker, was, row, items);
     }
     for (const [id, row] of before) {
@@ -248,7 +235,7 @@ export class RemoteWatch {
     return intent?.aId ?? null;
   }
 
-  async #noteCreate(worker: Worker, row: RemoteRow): Promise<void> {
+  #noteCreate(worker: Worker, row: RemoteRow): void {
     const world = this.#world;
     this.#checkWriter(worker);
     world.touch(worker, "b", row.id);
@@ -293,7 +280,6 @@ export class RemoteWatch {
         `${name} of ${world.name("a", aId)}`,
       );
     }
-    await Promise.resolve();
   }
 
   #checkConsentOfNew(worker: Worker, row: RemoteRow, aId: string): void {

@@ -132,11 +132,17 @@ export class Versions {
     return this.history(side, record, slot).at(-1);
   }
 
-  /** Whether somebody put back what had stood in a slot before the sync wrote over it. */
-  isTakenBack(side: Side, record: string, old: Version, written: Version): boolean {
+  /**
+   * Whether somebody put back what had stood in a slot before the sync wrote over it
+   * and never heard so: that, or what the value it writes now was made of.
+   */
+  isTakenBack(side: Side, record: string, old: Version, now: Version): boolean {
     const list = this.history(side, record, old.slot);
-    const place = list.lastIndexOf(old);
-    const before = list[(place < 1 ? 0 : list.lastIndexOf(written, place - 1)) - 1];
+    const earlier = list.slice(0, Math.max(list.lastIndexOf(old), 0));
+    const place = earlier.findLastIndex((written) =>
+      isAncestor(written, now, false) && !this.isConfirmed(side, record, written)
+    );
+    const before = earlier[place - 1];
     return before !== undefined && sameJson(before.value, old.value);
   }
 
