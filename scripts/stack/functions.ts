@@ -31,6 +31,9 @@ export interface Functions extends AsyncDisposable {
 /** A hosted function has this long for the first byte of its answer; see Supabase docs, Functions limits. */
 const IDLE_TIMEOUT_MS = 150_000;
 
+/** How long a process that has dropped its connections may take to end. */
+const EXIT_MS = 2000;
+
 /** A name a hosted function can have. */
 const NAME = /^[A-Za-z][A-Za-z0-9_-]*$/;
 
@@ -93,7 +96,7 @@ export function openFunctions(settings: FunctionSettings): Functions {
           header: "BOOT_ERROR",
         });
       }
-      return await send(`${process.origin}${path}`, request, headers);
+      return await send(process, path, request, headers);
     },
     async start(name) {
       await ensure(name);
@@ -115,7 +118,18 @@ export function openFunctions(settings: FunctionSettings): Functions {
   };
 }
 
-async function send(url: string, request: Request, headers: Headers): Promise<Response> {
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+async function send(
+  { origin, exited }: FunctionProcess,
+  path: string,
+  request: Request,
+  headers: Headers,
+): Promise<Response> {
   // Otherwise the function compresses for the client and this process decompresses.
   headers.set("accept-encoding", "identity");
   headers.delete("host");
@@ -123,7 +137,7 @@ async function send(url: string, request: Request, headers: Headers): Promise<Re
   const idle = new AbortController();
   const timer = setTimeout(() => idle.abort(), IDLE_TIMEOUT_MS);
   try {
-    return await fetch(url, {
+    return await fetch(`${origin}${path}`, {
       method: request.method,
       headers,
       body: request.body,
@@ -137,6 +151,10 @@ async function send(url: string, request: Request, headers: Headers): Promise<Re
         header: "IDLE_TIMEOUT",
       });
     }
+    // Its connections end before it does: a request sent again right now would still go to it.
+    const patience = setTimeout(() => idle.abort(), EXIT_MS);
+    await Promise.race([exited, aborted(idle.signal)]);
+    clearTimeout(patience);
     return problem(503, "function_died", "Cannot finish the request: the function's process died", {
       hint: "Send the request again; it starts a new process",
       header: "WORKER_ERROR",
