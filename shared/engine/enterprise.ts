@@ -44,8 +44,11 @@ import { LocalEmptyError } from "./local_empty_error.ts";
 import { checkRemoteSchema, openLocalTable } from "./open_sides.ts";
 import { planBatch } from "./plan_batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
+import { readKnownPrints } from "./known_prints.ts";
+import { PrintSet } from "./print_set.ts";
 import { readSides } from "./read_sides.ts";
 import { resolveIntents } from "./resolve_intents.ts";
+import { sideCursor } from "./stage_sides.ts";
 import { runSlice, type Slice, type SliceDeps, type WorkEnd } from "./slice.ts";
 import type { StopReason } from "./stop_reason.ts";
 
@@ -110,6 +113,24 @@ async function compareLocal({ slice, table }: Step, run: Run): Promise<void> {
 }
 
 async function read(step: Step, run: Run): Promise<{ run: Run; stop: StopReason | null }> {
+  // On their way while the account is described.
+  const known = sideCursor(run, "b").done
+    ? Promise.resolve(new PrintSet())
+    : readKnownPrints(step.slice.deps.pool);
+  // It may fail before anybody waits for it.
+  known.catch(() => {});
+  try {
+    return await readWith(step, run, known);
+  } finally {
+    (await known.catch(() => null))?.[Symbol.dispose]();
+  }
+}
+
+async function readWith(
+  step: Step,
+  run: Run,
+  known: Promise<PrintSet>,
+): Promise<{ run: Run; stop: StopReason | null }> {
   const { slice, table } = step;
   const { pool, pair } = slice.deps;
   let started = run;
@@ -133,7 +154,7 @@ async function read(step: Step, run: Run): Promise<{ run: Run; stop: StopReason 
     if (linked > 0) throw new LocalEmptyError(linked);
   }
   const ends = await Promise.allSettled([
-    readSides(slice, started, table, schema),
+    readSides(slice, started, table, schema, known),
     // Once a run, however many slices reading takes: it looks at every link.
     started.cursor["compared"] === true ? null : compareLocal(step, started),
   ]);

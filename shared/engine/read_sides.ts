@@ -10,14 +10,13 @@ import {
   ID_SEPARATOR,
   type ListedIds,
   type PageCommitted,
-  readPrints,
   stageFreeLocal,
 } from "../store/enumeration_store.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import type { Run } from "../store/run.ts";
 import { freeBytes } from "./free_bytes.ts";
 import { IdList } from "./id_list.ts";
-import { PrintSet } from "./print_set.ts";
+import type { PrintSet } from "./print_set.ts";
 import { RemoteEmptyError } from "./remote_empty_error.ts";
 import { type PageScanner, type ScannedPage, scanPage } from "./scan_page.ts";
 import type { Slice } from "./slice.ts";
@@ -26,12 +25,6 @@ import { stageText } from "./stage_text.ts";
 import type { StopReason } from "./stop_reason.ts";
 
 const LOCAL_PAGE_RECORDS = 1000;
-
-/** Fingerprints read in one answer: 48 kB, for the driver copies and keeps what is more than one packet. */
-const PRINTS_AT_ONCE = 3000;
-
-/** Fingerprints held at most, in 32 MB; records beyond them are compared with their shadows. */
-const MAX_PRINTS = 2_000_000;
 
 interface Step {
   readonly slice: Slice;
@@ -143,23 +136,11 @@ async function commitDiffering(
   });
 }
 
-/** The fingerprints side B was last seen with, as they are when reading starts. */
-async function knownPrints({ slice }: Step): Promise<PrintSet> {
-  const known = new PrintSet();
-  let after = 0;
-  for (let read = 0; read < MAX_PRINTS;) {
-    const { prints, count, last } = await readPrints(slice.deps.pool, after, PRINTS_AT_ONCE);
-    known.add(prints);
-    // A small answer shares its memory with others.
-    if (prints.byteLength === prints.buffer.byteLength) freeBytes(prints);
-    if (count < PRINTS_AT_ONCE) break;
-    after = last;
-    read += count;
-  }
-  return known;
-}
-
-async function readRemote(step: Step, schema: RemoteSchema | null): Promise<StopReason | null> {
+async function readRemote(
+  step: Step,
+  schema: RemoteSchema | null,
+  known: Promise<PrintSet>,
+): Promise<StopReason | null> {
   const { slice, run, seen } = step;
   const { pool, pair } = slice.deps;
   const { connector } = pair.remote;
@@ -167,9 +148,6 @@ async function readRemote(step: Step, schema: RemoteSchema | null): Promise<Stop
   const start = next ?? schema?.start ?? null;
   if (done || start === null) return null;
   const { projection } = connector.spec;
-  const known = knownPrints(step);
-  // It is waited for with the first page, and may fail before that.
-  known.catch(() => {});
   const fingerprint = fingerprintOf(pair.rules, projection);
   const ids = new IdList();
   const { page: first = 0 } = run.cursor;
@@ -208,11 +186,7 @@ async function readRemote(step: Step, schema: RemoteSchema | null): Promise<Stop
     );
   }
 
-  try {
-    return await readAhead(slice, start, read, commit, () => raw !== null && raw.ahead !== null);
-  } finally {
-    known.then((prints) => prints[Symbol.dispose](), () => {});
-  }
+  return await readAhead(slice, start, read, commit, () => raw !== null && raw.ahead !== null);
 }
 
 async function readFreeLocal(step: Step, table: LocalTable): Promise<StopReason | null> {
@@ -253,6 +227,7 @@ async function readFreeLocal(step: Step, table: LocalTable): Promise<StopReason 
  * no living link.
  *
  * @param schema Where the enumeration starts; null where that is behind it.
+ * @param known The fingerprints side B was last seen with; waited for with the first page.
  * @returns Why it stopped before the end, or null.
  */
 export async function readSides(
@@ -260,10 +235,14 @@ export async function readSides(
   run: Run,
   table: LocalTable,
   schema: RemoteSchema | null,
+  known: Promise<PrintSet>,
 ): Promise<StopReason | null> {
   const { localRead = 0, remoteListed = 0 } = run.counters;
   const step: Step = { slice, run, seen: { a: localRead, b: remoteListed } };
-  const ends = await Promise.allSettled([readRemote(step, schema), readFreeLocal(step, table)]);
+  const ends = await Promise.allSettled([
+    readRemote(step, schema, known),
+    readFreeLocal(step, table),
+  ]);
   let stop: StopReason | null = null;
   for (const end of ends) {
     if (end.status === "rejected") throw end.reason;
