@@ -351,3 +351,21 @@ Deno.test("the runs of killed workers are ended by the next drain", async () => 
     ],
   );
 });
+
+Deno.test("what a drain did not get to in its time is due at once, for the call after it", async () => {
+  const limits = { updates: { percent: 100, floor: 0 } };
+  await using world = await quietWorld(250, { config: changedConfig({ limits }) });
+  await world.pool.query(`update public.clients set first_name = 'Bea'`);
+  let isLate = false;
+  const late = watched(world.harness, {
+    after({ what }) {
+      if (what.includes("attempts = q.attempts + 1")) isLate = true;
+    },
+  });
+  const first = await world.smart({}, { ...late, monotonic: () => isLate ? 1e9 : 0 });
+  const done = said(first).filter((entry) => entry === true).length;
+  assert(done > 0 && done < 250, `${done} of 250`);
+  assertEquals([first.stopReason, first.remaining], ["time_limit", 250 - done]);
+  const second = await world.smart();
+  assertEquals([second.count, second.remaining], [250 - done, 0]);
+});

@@ -10,7 +10,11 @@ const MAX_CALLS = 100;
 
 const answerSchema = z.object({
   count: z.number(),
-  out: z.array(z.object({ changed: z.boolean().optional(), error: z.string().optional() })),
+  out: z.array(z.object({
+    changed: z.boolean().optional(),
+    reason: z.string().optional(),
+    error: z.string().optional(),
+  })),
   remaining: z.number().optional(),
   stopReason: z.string().optional(),
   guard: z.unknown().optional(),
@@ -115,11 +119,15 @@ export async function measureDrain(
   await settleSmart(synced);
   await edit(synced, people, mark);
   const begin = performance.now();
+  const reasons = new Map<string, number>();
   const done = await Promise.all(stacks.map(async (stack) => {
     let changed = 0;
     for (let calls = 0; calls < MAX_CALLS; calls++) {
       const answer = await call(stack, {});
       changed += answer.out.filter((entry) => entry.changed).length;
+      for (const { reason } of answer.out) {
+        if (reason !== undefined) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+      }
       if (answer.remaining === 0) return changed;
     }
     throw new MeasureError(`Cannot measure: the queue was not empty after ${MAX_CALLS} calls`);
@@ -128,7 +136,9 @@ export async function measureDrain(
   const changed = done.reduce((sum, n) => sum + n, 0);
   if (changed !== people.length) {
     throw new MeasureError(
-      `Cannot measure: ${changed} of ${people.length} edits were carried over`,
+      `Cannot measure: ${changed} of ${people.length} edits were carried over by ${stacks.length} workers; the others: ${
+        JSON.stringify(Object.fromEntries(reasons))
+      }`,
     );
   }
   return wallMs;

@@ -59,12 +59,19 @@ const AGAIN = [
   "not_reached",
 ];
 
-/** When a queued record is looked at again, in ms; null if it is done with. */
+/**
+ * When a queued record is looked at again, in ms; null if it is done with.
+ *
+ * @param isCutOff Whether its run was stopped by its time alone, and nothing had failed.
+ */
 export function againInMs(
   outcome: SmartOutcome | undefined,
   { attempts }: Pick<QueuedRecord, "attempts">,
+  isCutOff: boolean,
 ): number | null {
   const backoff = Math.min(1_000 * 2 ** Math.min(attempts, 20), MAX_BACKOFF_MS);
+  // Otherwise the call after it would find nothing to do.
+  if (isCutOff && outcome?.reason === "not_reached") return 0;
   if (outcome === undefined || outcome.left) return backoff;
   if (outcome.outcome === "skipped") {
     if (outcome.reason === "guard_tripped") return HOLD_MS;
@@ -115,16 +122,20 @@ async function takeRound(work: SmartWork, limit: number, first: boolean): Promis
   const claimed = await claimQueued(pool, pair.name, limit, CLAIM_MS);
   if (claimed.length === 0) return null;
   let outcomes: readonly SmartOutcome[] = [];
+  let isCutOff = false;
   try {
     const done = await runOverQueued(work, claimed, first);
     outcomes = done.outcomes;
+    isCutOff = done.run.error === null;
     return done;
   } finally {
     const byRef = new Map(outcomes.map((outcome) => [`${outcome.by}:${outcome.ref}`, outcome]));
     const settlements = claimed.map((entry) => ({
       id: entry.id,
       version: entry.version,
-      againInMs: isUsable(entry) ? againInMs(byRef.get(keyOf(entry)), entry) : null,
+      againInMs: isUsable(entry)
+        ? againInMs(byRef.get(keyOf(entry)), entry, isCutOff)
+        : null,
     }));
     // Where this fails too, they come back with the end of their lease.
     await settleQueued(pool, pair.name, settlements).catch((error: unknown) => {
