@@ -272,6 +272,33 @@ for (
   });
 }
 
+for (const silent of ["80 seconds", "100 seconds"]) {
+  const isGone = silent === "100 seconds";
+  const end = isGone ? "is looked into by a run of another direction" : "is left to it";
+  Deno.test(`4: what a worker that has been silent for ${silent} has sent ${end}`, async () => {
+    const config = changedConfig({
+      fields: { city: { local: "city", remote: "fields.city", wins: "remote" } },
+    });
+    await using world = await twoWayWorld(import.meta.url, equalPeople(3), { config });
+    for (const n of [1, 2]) await world.editClient(n, { city: "Bern" });
+    const direction = "supabase-to-mailerlite";
+    await world.sync({ direction }, killedUpdating(world, "after")).catch(() => {});
+    assertEquals([world.subscriber(1)?.fields["city"], await intents(world)], ["Bern", 2]);
+    await world.pool.query(
+      `update public.sync_runs set heartbeat_at = now() - $1::interval where status = 'running'`,
+      [silent],
+    );
+    // Nobody ever goes on with the run.
+    await world.editClient(1, { city: "Rome" });
+    await world.sync();
+    assertEquals(await intents(world), isGone ? 0 : 2);
+    if (!isGone) return;
+    const cities = [(await world.client(1))?.city, world.subscriber(1)?.fields["city"]];
+    assertEquals(cities, ["Rome", "Rome"]);
+    await assertQuiet(world);
+  });
+}
+
 Deno.test("19, 22: what a worker that lost its lease is about to make is waited for, and not made twice", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(3));
   await world.addClient(4);

@@ -25,7 +25,7 @@ import type { Run } from "../store/run.ts";
 import { lockKeys, tryLockRecords } from "../store/work_store.ts";
 import { findReadable, getReadable } from "./confirm_remote.ts";
 import { findRevived } from "./revived.ts";
-import type { Slice } from "./slice.ts";
+import { type Slice, STALE_MS } from "./slice.ts";
 
 /**
  * Finds out what became of calls nobody heard the answer of, before anything else
@@ -37,18 +37,18 @@ import type { Slice } from "./slice.ts";
  * it is linked to the record it was made for, even if that has another key by now,
  * or it would come back as a stranger.
  *
- * A worker that lost its lease and does not know it yet may still be about to send
+ * A worker that lost its lease, or was asleep for as long, may still be about to send
  * what it intends. It holds its records locked, and their intents wait for it.
  */
 export async function resolveIntents(slice: Slice, run: Run): Promise<void> {
   const { pool, pair } = slice.deps;
-  const leftOver = await leftOverIntents(pool, run);
+  const leftOver = await leftOverIntents(pool, run, STALE_MS);
   if (leftOver.length === 0) return;
   await pool.transaction(async (locks) => {
     const locked = await tryLockRecords(locks, pair.name, leftOver.flatMap(lockKeys));
     const ours = leftOver.filter((intent) => lockKeys(intent).every((key) => locked.has(key)));
     // What was settled while they were being locked is no longer there.
-    const still = new Set((await leftOverIntents(pool, run)).map(({ id }) => id));
+    const still = new Set((await leftOverIntents(pool, run, STALE_MS)).map(({ id }) => id));
     await resolve(slice, run, locks, ours.filter(({ id }) => still.has(id)));
   });
 }

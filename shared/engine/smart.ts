@@ -18,7 +18,7 @@ import { keyedTable } from "./batch_config.ts";
 import type { GuardError } from "./guard_error.ts";
 import { forgetKnown, knownTable } from "./known_facts.ts";
 import { resolveIntents } from "./resolve_intents.ts";
-import { runSlice, type Slice, type SliceDeps, type WorkEnd } from "./slice.ts";
+import { runSlice, type Slice, type SliceDeps, STALE_MS, type WorkEnd } from "./slice.ts";
 import { smartApply, type SmartLedger } from "./smart_apply.ts";
 import { type SmartItems, smartItems, type SmartStep } from "./smart_items.ts";
 import { groupsOf, isSettled, type SmartOutcome, smartOutcomes } from "./smart_outcome.ts";
@@ -82,7 +82,7 @@ async function look(
   const { pool, pair } = slice.deps;
   const { named, repair, tally } = call;
   const table = await knownTable(slice);
-  if (repair) progress.intents = await leftOverIntents(pool, run);
+  if (repair) progress.intents = await leftOverIntents(pool, run, STALE_MS);
   if (call.resolve && run.params["dryRun"] !== true) await resolveIntents(slice, run);
   const found = await findSubjects(pool, pair.name, keyed, table, named);
   progress.subjects = found.map((subject) =>

@@ -49,17 +49,25 @@ export async function writeIntents(
 
 /**
  * Intents that nobody is at any more: of runs that are not at work, and of
- * workers that lost their lease.
+ * workers that lost their lease, or could lose it to whoever asks. The run of one
+ * that was killed is at work as long as nobody goes on with it, and that may be for ever.
+ *
+ * @param staleMs How long a worker may be silent, in ms.
  */
-export async function leftOverIntents(database: Database, run: Run): Promise<Intent[]> {
+export async function leftOverIntents(
+  database: Database,
+  run: Run,
+  staleMs: number,
+): Promise<Intent[]> {
   return await database.query<Intent>(
     `select i.id, i.crosswalk_id::float8 as "crosswalkId", i.a_id::text as "aId", i.b_id as "bId",
        i.operation, i.payload
      from public.sync_intents i
      left join public.sync_runs r on r.id = i.run_id
-     where i.pair = $1 and (r.id is null or r.status <> 'running' or r.fencing <> i.fencing or r.id = $2)
+     where i.pair = $1 and (r.id is null or r.status <> 'running' or r.fencing <> i.fencing or r.id = $2
+       or r.heartbeat_at < now() - make_interval(secs => $3::double precision / 1000))
      order by i.created_at, i.id limit 500`,
-    [run.pair, run.id],
+    [run.pair, run.id, staleMs],
   );
 }
 
