@@ -15,6 +15,11 @@ interface Print {
   readonly a_print: string | null;
 }
 
+/** Shadows are known, and what stands for them is not. */
+const UNKNOWN_PRINTS = `insert into public.shadow_fingerprints as f (crosswalk_id, version)
+  select s.crosswalk_id, s.version from public.shadow_snapshots s
+  on conflict (crosswalk_id) do update set version = excluded.version, print = null, a_print = null`;
+
 async function printOf(world: TwoWayWorld, n: number): Promise<Print | undefined> {
   const rows = await world.pool.query<Print>(
     `select f.version::float8 as version, f.print::text as print, f.a_print::text as a_print
@@ -43,20 +48,22 @@ async function staged(world: TwoWayWorld, run: Run): Promise<string[]> {
   return rows.map(({ record_id }) => record_id);
 }
 
-/** Waits until a backend keeps as many others waiting, directly or not. In a transaction, the view of them stands still. */
+/** How many others a backend keeps waiting, directly or not. In a transaction, the view of them stands still. */
+async function countWaiting(database: Database, pid: number): Promise<number> {
+  const [row] = await database.query<{ waiting: number }>(
+    `with recursive held (pid) as (
+       select $1::integer
+       union
+       select a.pid from pg_stat_activity a join held on held.pid = any (pg_blocking_pids(a.pid))
+     )
+     select count(*)::integer - 1 as waiting from held`,
+    [pid],
+  );
+  return row?.waiting ?? 0;
+}
+
 async function untilBlocked(database: Database, pid: number, others: number): Promise<void> {
-  for (let waiting = 0; waiting < others;) {
-    const [row] = await database.query<{ waiting: number }>(
-      `with recursive held (pid) as (
-         select $1::integer
-         union
-         select a.pid from pg_stat_activity a join held on held.pid = any (pg_blocking_pids(a.pid))
-       )
-       select count(*)::integer - 1 as waiting from held`,
-      [pid],
-    );
-    waiting = row?.waiting ?? 0;
-  }
+  while (await countWaiting(database, pid) < others);
 }
 
 /** Raises the shadow of a client's record as the commit of a batch does, and waits with the commit. */
@@ -202,4 +209,62 @@ Deno.test("who compares side A and who compares side B never wait for each other
   });
   await Promise.all(ends);
   assertEquals((await printOf(world, 1))?.version, (await printOf(world, 2))?.version);
+});
+
+/** Gives a client's link up, and waits with the commit until the other one stands before it or is done. */
+async function whileLinkGoes(
+  world: TwoWayWorld,
+  n: number,
+  meanwhile: () => Promise<unknown>,
+): Promise<void> {
+  let pending: Promise<unknown> = Promise.resolve();
+  await world.pool.transaction(async (database) => {
+    const [row] = await database.query<{ pid: number }>(
+      `delete from public.integration_crosswalk where a_id = $1 returning pg_backend_pid() as pid`,
+      [clientId(n)],
+    );
+    const pid = row?.pid ?? 0;
+    let isOver = false;
+    pending = meanwhile().finally(() => isOver = true);
+    pending.catch(() => {});
+    while (!isOver && await countWaiting(world.pool, pid) === 0);
+  });
+  await pending;
+}
+
+Deno.test("who compares side A passes over a link that goes at this moment", async () => {
+  for (const sql of ["delete from public.shadow_fingerprints", UNKNOWN_PRINTS]) {
+    await using world = await twoWayWorld(import.meta.url, equalPeople(2));
+    const run = await startedRun(world);
+    const table = await openLocalTable(world.pool, requirePair(world.config));
+    await world.pool.query(sql);
+    await whileLinkGoes(world, 1, () => stageChangedLocal(world.pool, run, table));
+    assertEquals(await printOf(world, 1), undefined);
+    assertEquals(typeof (await printOf(world, 2))?.a_print, "string");
+  }
+});
+
+Deno.test("who compares side B passes over a link that goes at this moment", async () => {
+  for (const sql of ["delete from public.shadow_fingerprints", UNKNOWN_PRINTS]) {
+    await using world = await twoWayWorld(import.meta.url, equalPeople(2));
+    const run = await startedRun(world);
+    const records = await world.pool.query<{ id: string; b: unknown }>(
+      `select cw.b_id as id, s.b from public.integration_crosswalk cw
+       join public.shadow_snapshots s on s.crosswalk_id = cw.id order by cw.a_id`,
+    );
+    await world.pool.query(sql);
+    await whileLinkGoes(world, 1, () =>
+      commitPageRest(world.pool, run, {
+        side: "b",
+        listed: null,
+        records: JSON.stringify(records.map(({ id, b }, n) => [id, "", b, null, String(n + 1)])),
+        unreadable: [],
+        requests: 0,
+        seen: 2,
+        cursor: {},
+        phase: "Test",
+      }));
+    assertEquals(await printOf(world, 1), undefined);
+    assertEquals((await printOf(world, 2))?.print, "2");
+  }
 });

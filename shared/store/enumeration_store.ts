@@ -190,10 +190,13 @@ export async function commitPageRest(
      recognised as (
        insert into public.shadow_fingerprints as f (crosswalk_id, version, print)
        select known.crosswalk_id, known.version, known.seen
-       from fence, known
+       from fence cross join known
+       join public.integration_crosswalk living on living.id = known.crosswalk_id
        where $5 = 'b' and known.state = 'pair' and known.readable and known.seen is not null
          and known.b_token = known.token
        order by known.crosswalk_id
+       -- A link that somebody takes away at this moment needs no fingerprint any more.
+       for key share of living skip locked
        on conflict (crosswalk_id) do update set version = excluded.version, print = excluded.print,
          a_print = case when f.version = excluded.version then f.a_print end
        where f.version <= excluded.version

@@ -311,9 +311,13 @@ export async function stageChangedLocal(
      ),
      recognised as (
        insert into public.shadow_fingerprints as f (crosswalk_id, version, a_print)
-       select c.id, c.version, c.print from compared c where c.same
+       select c.id, c.version, c.print
+       from compared c join public.integration_crosswalk living using (id)
+       where c.same
        -- In this order everywhere, or this and a page of side B could wait for each other.
        order by c.id
+       -- A link that somebody takes away at this moment needs no fingerprint any more.
+       for key share of living skip locked
        on conflict (crosswalk_id) do update set version = excluded.version, a_print = excluded.a_print,
          print = case when f.version = excluded.version then f.print end
        where f.version <= excluded.version

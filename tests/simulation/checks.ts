@@ -5,6 +5,7 @@
  * @module
  */
 import { isForbidding } from "../../shared/merge/consent_order.ts";
+import { sameJson } from "../../shared/merge/same_json.ts";
 import { busiestWindow } from "../lib/rate_workers.ts";
 import { checkLog } from "./check_log.ts";
 import { CANARY } from "./hands.ts";
@@ -93,6 +94,10 @@ async function checkShadows(world: World): Promise<void> {
         if (stood || slot.includes("/") || slot.startsWith("partner")) continue;
         world.violate("shadows hold what stood on their side", `${world.name(side, id)}.${slot}`);
       }
+    }
+    for (const field of shadow.settled) {
+      const [a = null, b = null] = [shadow.a[field], shadow.b[field]];
+      if (!sameJson(a, b)) world.versions.settle(shadow.aId, shadow.bId, field, a, b);
     }
     noteForbidden(world, shadow);
   }

@@ -58,6 +58,8 @@ export function judge(world: World, write: Overwrite): void {
   const saw = hadSeen(old, now) && (isKnown || old.side !== side);
   if (now.by !== "operator" && winner === now.side && !saw) return;
   if (isBack(old, now)) return;
+  // What a one-way field kept apart was accepted. Once it flows both ways, the next edit travels.
+  if (world.onceOneWay.has(slot) && world.versions.isSettled(side, old, now)) return;
   // Nor can anybody tell a write that was taken back from one that never arrived.
   if (world.versions.isTakenBack(side, record, old, now)) return;
   // What stood there before the sides were linked, or linked anew, was never agreed

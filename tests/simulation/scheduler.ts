@@ -212,7 +212,9 @@ export class Scheduler {
     for (;;) {
       const soon = await Promise.race([work, wait(5)]);
       if (soon !== null) return soon;
-      if (await this.#countBlocked() > this.#parked.length) return null;
+      // Who has got the lock by now and was not told yet does not wait any more.
+      const waiting = this.#parked.filter(({ deliver }) => deliver === null).length;
+      if (await this.#countBlocked() > waiting) return null;
     }
   }
 

@@ -107,6 +107,8 @@ export class Versions {
   readonly #history = new Map<string, Version[]>();
   readonly #operators: Version[] = [];
   readonly #confirmed = new Set<string>();
+  /** Of side A and side B. */
+  readonly #settled = new Set<string>();
 
   #key(side: Side, record: string, slot: string): string {
     return `${side}:${record}:${slot}`;
@@ -126,6 +128,22 @@ export class Versions {
 
   isConfirmed(side: Side, record: string, { id }: Version): boolean {
     return this.#confirmed.has(`${side}:${record}:${id}`);
+  }
+
+  /** The sync has written down that two values stand apart and are to stay so until somebody edits one. */
+  settle(aId: string, bId: string, slot: string, a: Json, b: Json): void {
+    const theirs = this.history("b", bId, slot).filter(({ value }) => sameJson(value, b));
+    for (const own of this.history("a", aId, slot)) {
+      if (!sameJson(own.value, a)) continue;
+      for (const other of theirs) this.#settled.add(`${own.id}:${other.id}`);
+    }
+  }
+
+  /** Whether who made `now` had before them what the sync keeps apart from `old`, of this side. */
+  isSettled(side: Side, old: Version, now: Version): boolean {
+    return ancestorsOf(now, false).some(({ id }) =>
+      this.#settled.has(side === "a" ? `${old.id}:${id}` : `${id}:${old.id}`)
+    );
   }
 
   current(side: Side, record: string, slot: string): Version | undefined {
