@@ -133,9 +133,7 @@ async function takeRound(work: SmartWork, limit: number, first: boolean): Promis
     const settlements = claimed.map((entry) => ({
       id: entry.id,
       version: entry.version,
-      againInMs: isUsable(entry)
-        ? againInMs(byRef.get(keyOf(entry)), entry, isCutOff)
-        : null,
+      againInMs: isUsable(entry) ? againInMs(byRef.get(keyOf(entry)), entry, isCutOff) : null,
     }));
     // Where this fails too, they come back with the end of their lease.
     await settleQueued(pool, pair.name, settlements).catch((error: unknown) => {
