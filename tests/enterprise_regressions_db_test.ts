@@ -184,7 +184,7 @@ Deno.test("nobody is created under the old address of somebody who left, also if
 Deno.test("nobody is created under the address of somebody who left that both sides have given up", async () => {
   const left = {
     client: { marketing_status: "unsubscribed" },
-    subscriber: { status: "unsubscribed" },
+    subscriber: { status: "unsubscribed" as const },
   };
   await using world = await twoWayWorld(import.meta.url, [left, left, left]);
   await world.editClient(1, { email: "moved1@example.com" });
