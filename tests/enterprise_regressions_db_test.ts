@@ -181,6 +181,31 @@ Deno.test("nobody is created under the old address of somebody who left, also if
   assertEquals([world.subscriber(1), world.subscriber(2)], [undefined, undefined]);
 });
 
+Deno.test("nobody is created under the address of somebody who left that both sides have given up", async () => {
+  const left = {
+    client: { marketing_status: "unsubscribed" },
+    subscriber: { status: "unsubscribed" as const },
+  };
+  await using world = await twoWayWorld(import.meta.url, [left, left, left]);
+  await world.editClient(1, { email: "moved1@example.com" });
+  world.editSubscriber(1, { email: "moved1@example.com" });
+  for (const n of [2, 3]) {
+    await world.editClient(n, { email: `moved${n}@example.com` });
+    world.editSubscriber(n, { email: `elsewhere${n}@example.com` });
+  }
+  await world.sync();
+  assertEquals((await world.conflicts()).length, 2);
+  await world.decide(2, "email", "local");
+  await world.sync();
+  for (const n of [1, 2, 3]) {
+    await world.addClientAs(`00000000-0000-4000-8000-00000000009${n}`, n, {
+      marketing_status: "subscribed",
+    });
+    await world.sync();
+    assertEquals(world.subscriber(n), undefined, `${n}`);
+  }
+});
+
 Deno.test("an edit of somebody who was created without an answer does not give way to what was sent", async () => {
   const config = changedConfig({
     fields: { city: { local: "city", remote: "fields.city", wins: "remote" } },

@@ -98,6 +98,22 @@ function suppress(
   }
 }
 
+/** Remembers the key under which somebody left and which neither side holds any more: soon no base does either. */
+function suppressGivenUp(
+  effects: Effects,
+  rules: PairRules,
+  { record: { shadow }, state: { a, b } }: ItemPlan & { kind: "merge" },
+): void {
+  const consent = consentFieldOf(rules);
+  if (consent === undefined || shadow === null) return;
+  for (const base of [shadow.a, shadow.b]) {
+    const key = base[rules.keyField] ?? null;
+    if ([a, b].some((side) => sameJson(side[rules.keyField] ?? null, key))) continue;
+    const forbidding = [a, b, base].map((each) => each[consent]).find(isForbidding) ?? null;
+    suppress(effects, rules, { ...base, [consent]: forbidding });
+  }
+}
+
 function addFailure(effects: Effects, { record }: ItemPlan, code: string): void {
   const { recordKey, aId, bId, a, bToken } = record;
   effects.failures.push({ recordKey, aId, bId, code, aToken: a?.token ?? "", bToken });
@@ -203,6 +219,7 @@ function addMerge(
   if (changes.some(({ field }) => field === rules.keyField)) {
     suppress(effects, rules, state.a, state.b);
   }
+  suppressGivenUp(effects, rules, plan);
   for (const { field, base, a, b, reason } of conflicts) {
     openConflict(effects, plan, { field, base: base === null ? null : { ...base }, a, b, reason });
   }

@@ -268,6 +268,7 @@ export async function commitBatch(
        from fence, jsonb_to_recordset($12::jsonb) as x (key text, consent text)
        where x.key <> ''
        on conflict (pair, key_digest) do update set consent = excluded.consent
+       where p.consent is distinct from excluded.consent
      ),
      logged as (
        insert into public.sync_log (run_id, pair, crosswalk_id, a_id, b_id, side, action, field,

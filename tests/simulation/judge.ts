@@ -68,6 +68,9 @@ export function judge(world: World, write: Overwrite): void {
   const isOfLink = link !== null && link.partner === partner &&
     (old.side === side ? old.link === link.id : old.record === partner);
   if (!isOfLink && (old.value === null || winner !== null)) return;
+  // So is one that was put back as it stood when they were linked: the base and both sides are as then.
+  const isFill = old.value === null && old.side === side && partner !== null;
+  if (isFill && world.versions.isAsLinked(side, old, partner)) return;
   const moved = world.versions.current(side, record, "email");
   if (readAt !== null && Math.max(old.at, moved?.side === side ? moved.at : 0) >= readAt) {
     world.reach("a record changed between confirmation and write");

@@ -164,6 +164,28 @@ export class Versions {
     return before !== undefined && sameJson(before.value, old.value);
   }
 
+  /**
+   * Whether somebody put back what had stood in a slot before its record was linked,
+   * while nothing that stood on either side since was ever agreed on: to who knows
+   * both sides as they were linked, nothing has happened.
+   */
+  isAsLinked(side: Side, old: Version, partner: string): boolean {
+    if (old.link === null) return false;
+    const stood = this.history(side, old.record, old.slot);
+    const list = stood.slice(0, stood.lastIndexOf(old) + 1);
+    const place = list.findLastIndex(({ link, value }) =>
+      link !== old.link && sameJson(value, old.value)
+    );
+    const theirs = this.history(otherSide(side), partner, old.slot);
+    const isAgreed = (own: Version, other: Version) =>
+      sameJson(own.value, other.value) ||
+      this.#settled.has(side === "a" ? `${own.id}:${other.id}` : `${other.id}:${own.id}`);
+    return place >= 0 &&
+      list.slice(place).every((own) =>
+        own.same.length === 0 && !theirs.some((other) => isAgreed(own, other))
+      );
+  }
+
   #put(version: Version, side = version.side, record = version.record): void {
     const key = this.#key(side, record, version.slot);
     const list = this.#history.get(key);
