@@ -17,6 +17,7 @@ import type {
 } from "../store/commit_store.ts";
 import type { ItemResult, RecordClass } from "./batch.ts";
 import { type ItemPlan, WHOLE_RECORD } from "./plan_item.ts";
+import { consentFieldOf, givenUpSuppressions, suppressionsOf } from "./suppressions.ts";
 
 /** What a batch leaves behind, but for what only the run knows. */
 export type BatchEffects = Omit<BatchCommit, "counters" | "errors" | "cursor" | "phase" | "at"> & {
@@ -55,10 +56,6 @@ function emptyDraft() {
 
 type Effects = ReturnType<typeof emptyDraft>;
 
-function consentFieldOf(rules: PairRules): string | undefined {
-  return Object.keys(rules.fields).find((field) => rules.fields[field]?.kind === "consent");
-}
-
 /** Side A as the table holds it after the write, canonical; null where it cannot be read. */
 function localAfter(result: ItemResult, rules: PairRules): CanonicalRecord | null {
   if (result.local?.outcome !== "done") return null;
@@ -77,41 +74,6 @@ function logLine(
 ): LogLine {
   const { crosswalkId, aId, bId } = plan.record;
   return { crosswalkId, aId: ids.aId ?? aId, bId: ids.bId ?? bId, ...line };
-}
-
-/** Remembers who must not be written to, before the link that knows it is gone. */
-function suppress(
-  effects: Effects,
-  rules: PairRules,
-  ...records: readonly (CanonicalRecord | null | undefined)[]
-): void {
-  const consent = consentFieldOf(rules);
-  if (consent === undefined) return;
-  const known = records.flatMap((record) =>
-    record === null || record === undefined ? [] : [record]
-  );
-  const forbidding = known.map((record) => record[consent]).find(isForbidding);
-  if (forbidding === undefined) return;
-  for (const record of known) {
-    const key = record[rules.keyField];
-    if (typeof key === "string") effects.suppressions.push({ key, consent: forbidding });
-  }
-}
-
-/** Remembers the key under which somebody left and which neither side holds any more: soon no base does either. */
-function suppressGivenUp(
-  effects: Effects,
-  rules: PairRules,
-  { record: { shadow }, state: { a, b } }: ItemPlan & { kind: "merge" },
-): void {
-  const consent = consentFieldOf(rules);
-  if (consent === undefined || shadow === null) return;
-  for (const base of [shadow.a, shadow.b]) {
-    const key = base[rules.keyField] ?? null;
-    if ([a, b].some((side) => sameJson(side[rules.keyField] ?? null, key))) continue;
-    const forbidding = [a, b, base].map((each) => each[consent]).find(isForbidding) ?? null;
-    suppress(effects, rules, { ...base, [consent]: forbidding });
-  }
 }
 
 function addFailure(effects: Effects, { record }: ItemPlan, code: string): void {
@@ -217,9 +179,9 @@ function addMerge(
     }));
   }
   if (changes.some(({ field }) => field === rules.keyField)) {
-    suppress(effects, rules, state.a, state.b);
+    effects.suppressions.push(...suppressionsOf(rules, state.a, state.b));
   }
-  suppressGivenUp(effects, rules, plan);
+  effects.suppressions.push(...givenUpSuppressions(rules, plan));
   for (const { field, base, a, b, reason } of conflicts) {
     openConflict(effects, plan, { field, base: base === null ? null : { ...base }, a, b, reason });
   }
@@ -321,7 +283,7 @@ function addAbsence(
   const isLeaving = action === "unsubscribe" && consent !== undefined &&
     !isForbidding(left?.[consent]);
   const told = isLeaving ? { ...left, [consent]: "unsubscribed" } : left;
-  suppress(effects, rules, told, record.shadow?.a, record.shadow?.b);
+  effects.suppressions.push(...suppressionsOf(rules, told, record.shadow?.a, record.shadow?.b));
   if (record.crosswalkId === null) return "excluded";
   const isWrite = action === "delete" || action === "unsubscribe";
   const deleted = action === "delete";
