@@ -10,14 +10,22 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { backfillSync } from "../shared/http/backfill_sync.ts";
 import { functionRequest } from "./lib/function_harness.ts";
-import { type Step, watched } from "./lib/mortal.ts";
+import { watched } from "./lib/mortal.ts";
 import { oneOfEverything } from "./lib/one_of_everything.ts";
 import { assertConserved, assertQuiet } from "./lib/run_invariants.ts";
+import {
+  COMMITTING,
+  CONFIRMED,
+  LOCKED,
+  PLANNED,
+  sends,
+  syncWith,
+  WRITTEN,
+} from "./lib/sync_with.ts";
 import type { TwoWayReplay } from "./lib/two_way_state.ts";
 import {
   address,
   clientId,
-  type EnterpriseAnswer,
   equalPeople,
   type TwoWayWorld,
   twoWayWorld,
@@ -25,50 +33,6 @@ import {
 
 const TO_LOCAL = "mailerlite-to-supabase";
 const TO_REMOTE = "supabase-to-mailerlite";
-
-type Matcher = (step: Step) => boolean;
-
-function statement(part: string): Matcher {
-  return ({ kind, what }) => kind === "statement" && what.includes(part);
-}
-
-/** The work list is laid down; nothing of it has been looked at. */
-const PLANNED: Matcher = ({ what }) => what.startsWith("select") && what.includes("sync_work");
-/** The records of a stretch are locked and about to be read. */
-const LOCKED = statement("with item as (");
-/** What the remote holds is known, and intents are about to be written. */
-const CONFIRMED = statement("insert into public.sync_intents");
-/** The remote is written, and the transaction that commits has just begun. */
-const COMMITTING = statement("sync.writer");
-/** The remote is written, and side A's transaction is about to lock its rows. */
-const WRITTEN = statement("for update of t skip locked");
-
-function sends(method: string): Matcher {
-  return ({ kind, what, body }) =>
-    kind === "request" &&
-    (what.startsWith(`${method} /api/subscribers`) ||
-      body.some((text) => String(text).includes(`"method":"${method}"`)));
-}
-
-/** A run in the middle of which something happens: once, before the first such step, which has to come. */
-async function syncWith(
-  world: TwoWayWorld,
-  matches: Matcher,
-  act: () => unknown,
-  body: Readonly<Record<string, unknown>> = {},
-): Promise<EnterpriseAnswer & { readonly status: number }> {
-  let happened = false;
-  const runtime = watched(world.harness, {
-    async before(step) {
-      if (happened || !matches(step)) return;
-      happened = true;
-      await act();
-    },
-  });
-  const answer = await world.sync(body, runtime);
-  assert(happened, "the step never came");
-  return answer;
-}
 
 Deno.test("4: an edit of the column that a run is about to write is not written over", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(4));
