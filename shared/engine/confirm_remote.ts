@@ -7,6 +7,7 @@ import { sameJson } from "../merge/same_json.ts";
 import type { Database } from "../store/database.ts";
 import { keysTaken } from "../store/match_store.ts";
 import type { Batch } from "./batch.ts";
+import { takenKey } from "./key_moves.ts";
 import { replan } from "./plan_batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
 import type { Slice } from "./slice.ts";
@@ -78,11 +79,8 @@ export async function findReadable(
 
 /** The key under which a plan makes or moves a record at the remote; null where it does neither. */
 function claimedKey(plan: ItemPlan, keyField: string): string | null {
-  const key = plan.kind === "create_remote"
-    ? plan.fields[keyField]
-    : plan.kind === "merge"
-    ? plan.plan.changes.find(({ field, side }) => field === keyField && side === "remote")?.after
-    : null;
+  if (plan.kind !== "create_remote") return takenKey(plan, keyField);
+  const key = plan.fields[keyField];
   return typeof key === "string" ? key : null;
 }
 

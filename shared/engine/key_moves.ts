@@ -25,7 +25,7 @@ interface Holder {
 }
 
 /** The key that a plan sets at the remote; null where it sets none. */
-function takenKey(plan: ItemPlan, keyField: string): string | null {
+export function takenKey(plan: ItemPlan, keyField: string): string | null {
   if (plan.kind !== "merge") return null;
   const change = plan.plan.changes.find(({ field, side }) =>
     side === "remote" && field === keyField
