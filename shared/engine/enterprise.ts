@@ -13,10 +13,8 @@
  *
  * @module
  */
-import type { RemoteSchema } from "../connectors/connector.ts";
 import { RemoteError } from "../connectors/remote_error.ts";
 import type { GuardKind } from "../merge/guard_kinds.ts";
-import { countLinked } from "../store/backfill_store.ts";
 import { forgetFailures } from "../store/failure_store.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import {
@@ -25,30 +23,25 @@ import {
   matchFreeByKey,
   reuniteOrphans,
   stageAbsences,
-  stageChangedLocal,
   stageLocalAbsences,
 } from "../store/match_store.ts";
 import { planWork } from "../store/plan_work.ts";
 import type { Run } from "../store/run.ts";
-import { clearRun, isEmpty, moveRun, noteGuard, startOver } from "../store/run_store.ts";
-import { rememberSchema } from "../store/schema_store.ts";
+import { clearRun, moveRun, noteGuard, startOver } from "../store/run_store.ts";
 import { withWholeSets } from "../store/whole_sets.ts";
 import { idsOfWork, nextWork } from "../store/work_store.ts";
 import { applyBatch, type Stretch } from "./apply_batch.ts";
 import { applyOverride, type Override } from "./apply_override.ts";
 import type { Batch, Tally } from "./batch.ts";
-import { allowedKinds, flowOf, keyedTable, managedSets, storedSchema } from "./batch_config.ts";
+import { allowedKinds, flowOf, keyedTable, storedSchema } from "./batch_config.ts";
 import { GuardError } from "./guard_error.ts";
 import { guardCounters, leastFloor, runGuard } from "./guard.ts";
-import { LocalEmptyError } from "./local_empty_error.ts";
-import { checkRemoteSchema, openLocalTable } from "./open_sides.ts";
+import { openLocalTable } from "./open_sides.ts";
 import { planBatch } from "./plan_batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
-import { readKnownPrints } from "./known_prints.ts";
-import { PrintSet } from "./print_set.ts";
-import { readSides } from "./read_sides.ts";
+import type { Pair } from "./pair.ts";
+import { readAheadOf, readStep } from "./read_step.ts";
 import { resolveIntents } from "./resolve_intents.ts";
-import { sideCursor } from "./stage_sides.ts";
 import { runSlice, type Slice, type SliceDeps, type WorkEnd } from "./slice.ts";
 import type { StopReason } from "./stop_reason.ts";
 
@@ -86,81 +79,6 @@ interface Step {
 function numberIn(run: Run, name: string): number {
   const value = run.cursor[name];
   return typeof value === "number" ? value : 0;
-}
-
-/** Reads what the account holds, and makes the managed names it lacks where that is allowed. */
-async function describe({ slice }: Step, run: Run): Promise<RemoteSchema> {
-  const { pair: { remote, rules } } = slice.deps;
-  let schema = await remote.connector.describe(slice.remote);
-  checkRemoteSchema(slice.deps.pair, schema);
-  if (run.params["dryRun"] === true || !remote.createMissing) return schema;
-  for (const rule of Object.values(rules.fields)) {
-    if (rule.kind !== "set") continue;
-    const missing = rule.managed.filter((name) =>
-      !Object.hasOwn(schema.sets[rule.remote] ?? {}, name)
-    );
-    if (missing.length === 0 || remote.connector.createSetNames === undefined) continue;
-    schema = await remote.connector.createSetNames(slice.remote, schema, rule.remote, missing);
-  }
-  return schema;
-}
-
-async function compareLocal({ slice, table }: Step, run: Run): Promise<void> {
-  const { pool } = slice.deps;
-  await withWholeSets(pool, (database) => stageChangedLocal(database, run, table));
-  const phase = "Reading both sides";
-  slice.committed(await moveRun(pool, run, { cursor: { compared: true }, phase, requests: 0 }));
-}
-
-async function read(step: Step, run: Run): Promise<{ run: Run; stop: StopReason | null }> {
-  // On their way while the account is described.
-  const known = sideCursor(run, "b").done
-    ? Promise.resolve(new PrintSet())
-    : readKnownPrints(step.slice.deps.pool);
-  // It may fail before anybody waits for it.
-  known.catch(() => {});
-  try {
-    return await readWith(step, run, known);
-  } finally {
-    (await known.catch(() => null))?.[Symbol.dispose]();
-  }
-}
-
-async function readWith(
-  step: Step,
-  run: Run,
-  known: Promise<PrintSet>,
-): Promise<{ run: Run; stop: StopReason | null }> {
-  const { slice, table } = step;
-  const { pool, pair } = slice.deps;
-  let started = run;
-  let schema: RemoteSchema | null = null;
-  if (run.cursor["fingerprint"] === undefined || numberIn(run, "page") === 0) {
-    // Before anything is read: this is where a refused key or a wrong name shows.
-    schema = await describe(step, run);
-    await rememberSchema(pool, pair.name, pair.fingerprint, managedSets(pair, schema));
-    started = await moveRun(pool, run, {
-      cursor: {
-        fingerprint: pair.fingerprint,
-        sets: managedSets(pair, schema),
-        listedAt: slice.deps.remote.now(),
-      },
-      phase: "Reading both sides",
-      requests: slice.takeRequests(),
-    });
-  }
-  if (await isEmpty(pool, table.select)) {
-    const linked = await countLinked(pool, pair.name);
-    if (linked > 0) throw new LocalEmptyError(linked);
-  }
-  const ends = await Promise.allSettled([
-    readSides(slice, started, table, schema, known),
-    // Once a run, however many slices reading takes: it looks at every link.
-    started.cursor["compared"] === true ? null : compareLocal(step, started),
-  ]);
-  for (const end of ends) if (end.status === "rejected") throw end.reason;
-  const [sides] = ends;
-  return { run: started, stop: sides.status === "fulfilled" ? sides.value : null };
 }
 
 async function match(step: Step, run: Run): Promise<Run> {
@@ -301,28 +219,32 @@ async function apply(step: Step, run: Run, call: EnterpriseCall): Promise<StopRe
   return at >= total ? null : "record_limit";
 }
 
-function isOutdated(run: Run, now: number): boolean {
-  const { listedAt } = run.cursor;
-  return typeof listedAt === "number" && now - listedAt > LIST_LIFE_MS;
+/** Why a run has to start again from the list, or null. */
+function restartReason(run: Run, pair: Pair, now: number, fresh: boolean): string | null {
+  const { fingerprint, listedAt } = run.cursor;
+  if (typeof fingerprint === "string" && fingerprint !== pair.fingerprint) {
+    return "configuration_changed";
+  }
+  if (typeof listedAt === "number" && now - listedAt > LIST_LIFE_MS) return "list_outdated";
+  return fresh && Object.keys(run.cursor).length > 0 ? "list_outdated" : null;
 }
 
 async function work(slice: Slice, first: Run, call: EnterpriseCall): Promise<WorkEnd> {
   const { pool, pair, log, remote } = slice.deps;
-  const step: Step = { slice, table: await openLocalTable(pool, pair), keyed: keyedTable(pair) };
+  const restart = restartReason(first, pair, remote.now(), call.fresh);
+  await using ahead = readAheadOf(slice, first, restart !== null);
+  const table = await openLocalTable(pool, pair);
+  const step: Step = { slice, table, keyed: keyedTable(pair) };
   let run = await applyOverride(pool, first, call.override, call.fresh);
-  const { fingerprint } = run.cursor;
-  const changed = typeof fingerprint === "string" && fingerprint !== pair.fingerprint;
-  const isUsed = Object.keys(run.cursor).length > 0;
-  if (changed || isOutdated(run, remote.now()) || call.fresh && isUsed) {
-    const reason = changed ? "configuration_changed" : "list_outdated";
-    log("warn", "epoch_restarted", { runId: run.id, reason });
+  if (restart !== null) {
+    log("warn", "epoch_restarted", { runId: run.id, reason: restart });
     run = await startOver(pool, run, "Starting again from the list");
   }
   if (run.params["dryRun"] !== true) await resolveIntents(slice, run);
   if (run.cursor["step"] === undefined) {
-    const { run: read_, stop } = await read(step, run);
+    const { run: listed, stop } = await readStep(slice, table, run, ahead);
     if (stop !== null) return { done: false, reason: stop };
-    run = await match(step, read_);
+    run = await match(step, listed);
   }
   if (run.cursor["step"] === "guard") {
     const { run: guarded, stop } = await guard(step, run);

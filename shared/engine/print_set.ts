@@ -3,6 +3,11 @@ import { freeBytes } from "./free_bytes.ts";
 
 const BYTES = 8;
 
+function int32At(bytes: string, at: number): number {
+  return bytes.charCodeAt(at) << 24 | bytes.charCodeAt(at + 1) << 16 |
+    bytes.charCodeAt(at + 2) << 8 | bytes.charCodeAt(at + 3);
+}
+
 /**
  * Prints that are known, to be asked for tens of thousands of others.
  *
@@ -16,13 +21,12 @@ export class PrintSet implements Disposable {
   /**
    * Adds prints.
    *
-   * @param prints One after the other, as integers of 64 bits, the highest byte first.
+   * @param bytes One after the other, as integers of 64 bits, the highest byte first, each byte a character.
    */
-  add({ buffer, byteOffset, byteLength }: Uint8Array): void {
-    this.#makeRoom(this.#count + byteLength / BYTES);
-    const view = new DataView(buffer, byteOffset, byteLength);
-    for (let at = 0; at < byteLength; at += BYTES) {
-      this.#put(view.getInt32(at), view.getInt32(at + 4));
+  add(bytes: string): void {
+    this.#makeRoom(this.#count + bytes.length / BYTES);
+    for (let at = 0; at < bytes.length; at += BYTES) {
+      this.#put(int32At(bytes, at), int32At(bytes, at + 4));
     }
   }
 

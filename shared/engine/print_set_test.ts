@@ -2,21 +2,24 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { PrintSet } from "./print_set.ts";
 
-function bytes(values: readonly bigint[]): Uint8Array {
-  const result = new Uint8Array(8 * values.length);
-  const view = new DataView(result.buffer);
+function viewOf(values: readonly bigint[]): DataView {
+  const view = new DataView(new ArrayBuffer(8 * values.length));
   values.forEach((value, index) => view.setBigInt64(8 * index, value));
-  return result;
+  return view;
 }
 
-function setOf(chunks: readonly Uint8Array[]): PrintSet {
+function bytes(values: readonly bigint[]): string {
+  return String.fromCharCode(...new Uint8Array(viewOf(values).buffer));
+}
+
+function setOf(chunks: readonly string[]): PrintSet {
   const set = new PrintSet();
   for (const chunk of chunks) set.add(chunk);
   return set;
 }
 
 function has(set: PrintSet, value: bigint): boolean {
-  const view = new DataView(bytes([value]).buffer);
+  const view = viewOf([value]);
   return set.has({ high: view.getInt32(0), low: view.getInt32(4) });
 }
 
@@ -34,12 +37,6 @@ Deno.test("PrintSet holds what it was given, from all chunks, and nothing else",
       assertEquals(has(set, print), known.has(print));
     }
   }));
-});
-
-Deno.test("PrintSet reads bytes that begin anywhere in their buffer", () => {
-  const padded = new Uint8Array([9, 9, 9, ...bytes([5n, -5n])]);
-  using set = setOf([padded.subarray(3)]);
-  assertEquals([has(set, 5n), has(set, -5n), has(set, 9n)], [true, true, false]);
 });
 
 Deno.test("PrintSet of none holds none", () => {

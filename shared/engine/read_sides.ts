@@ -23,6 +23,7 @@ import type { Slice } from "./slice.ts";
 import { count, readAhead, sideCursor } from "./stage_sides.ts";
 import { stageText } from "./stage_text.ts";
 import type { StopReason } from "./stop_reason.ts";
+import { waitForAll } from "./wait_for_all.ts";
 
 const LOCAL_PAGE_RECORDS = 1000;
 
@@ -158,6 +159,9 @@ async function readRemote(
     const cursor = from ?? start ?? "";
     const ahead = slice.stopReason() === null;
     raw = await connector.fetchPage(slice.remote, cursor, { previous: raw, ahead });
+    // The next page's request goes out only when this thread rests: scanned first, it
+    // would be waited for afterwards.
+    if (raw.ahead !== null) await slice.remote.sleep(0);
     const scanner = { projection, fingerprint, known: await known, ids };
     return takeApart(connector, scanner, cursor, raw, number++);
   }
@@ -239,14 +243,9 @@ export async function readSides(
 ): Promise<StopReason | null> {
   const { localRead = 0, remoteListed = 0 } = run.counters;
   const step: Step = { slice, run, seen: { a: localRead, b: remoteListed } };
-  const ends = await Promise.allSettled([
+  const [remote, local] = await waitForAll([
     readRemote(step, schema, known),
     readFreeLocal(step, table),
   ]);
-  let stop: StopReason | null = null;
-  for (const end of ends) {
-    if (end.status === "rejected") throw end.reason;
-    stop ??= end.value;
-  }
-  return stop;
+  return remote ?? local;
 }

@@ -19,6 +19,7 @@ import { RemoteEmptyError } from "./remote_empty_error.ts";
 import type { Slice } from "./slice.ts";
 import { type StageText, stageText } from "./stage_text.ts";
 import type { StopReason } from "./stop_reason.ts";
+import { waitForAll } from "./wait_for_all.ts";
 
 const LOCAL_PAGE_RECORDS = 1000;
 
@@ -278,14 +279,9 @@ export async function stageSides(
   const step: Step = { slice, run, seen: { a: localRead, b: remoteListed } };
   // Before anything is read: this is where a refused key or a wrong name shows.
   const start = await remoteStart(slice, run);
-  const ends = await Promise.allSettled([
+  const [remote, local] = await waitForAll([
     start === null ? null : stageRemote(step, start),
     stageLocal(step, table),
   ]);
-  let stop: StopReason | null = null;
-  for (const end of ends) {
-    if (end.status === "rejected") throw end.reason;
-    stop ??= end.value;
-  }
-  return stop;
+  return remote ?? local;
 }

@@ -26,6 +26,17 @@ const LEFT_TO_OTHERS = {
   "smart-sync": 0,
 } as const;
 
+// A list takes a look at the account, a page, and most often another. A statement for
+// each of the first tokens would be waited for before anything is read.
+const LIST_REQUESTS = 3;
+
+/** Requests a slice is certain to send. */
+const EXPECTED = {
+  "backfill-sync": LIST_REQUESTS,
+  "enterprise-sync": LIST_REQUESTS,
+  "smart-sync": 1,
+} as const;
+
 /** What a slice needs, and how it is given back. */
 export interface OpenSlice extends Disposable {
   readonly deps: SliceDeps;
@@ -85,6 +96,7 @@ export function sliceDeps(
     now: runtime.monotonic,
     sleep: runtime.sleep,
     maxWaitMs: () => deadline.remainingMs(),
+    expected: EXPECTED[functionName],
   });
   return {
     deps: {

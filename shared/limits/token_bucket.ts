@@ -18,6 +18,8 @@ export interface TokenBucketOptions {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** The longest a take may wait, in ms, asked anew for each; default without end. */
   readonly maxWaitMs?: () => number;
+  /** Requests that are certain to be sent, asked for at once with the first; default 1. */
+  readonly expected?: number;
 }
 
 /** How one token is taken. */
@@ -44,8 +46,14 @@ export class TokenBucket implements RateLimiter, AsyncDisposable {
   readonly #limits: ReadonlyMap<string, Required<BucketLimits>>;
   readonly #lanes = new Map<string, Map<number, TokenLane>>();
 
-  /** @throws {RangeError} If a budget is not usable. */
+  /** @throws {RangeError} If a budget, or how many requests are expected, is not usable. */
   constructor(options: TokenBucketOptions) {
+    const { expected = 1 } = options;
+    if (!Number.isSafeInteger(expected) || expected < 1) {
+      throw new RangeError(
+        `Cannot take tokens as 'expected' must be a positive integer: current value is ${expected}`,
+      );
+    }
     this.#options = options;
     this.#limits = new Map(
       Object.entries(options.buckets).map(([name, limits]) => [name, bucketLimits(name, limits)]),
@@ -123,6 +131,7 @@ export class TokenBucket implements RateLimiter, AsyncDisposable {
       store,
       now,
       sleep,
+      expected: this.#options.expected ?? 1,
       onPause: (until) => {
         for (const other of byReserve.values()) other.pause(until);
       },

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { TokenBucketModel } from "../../tests/lib/token_bucket_model.ts";
 import { VirtualClock } from "../../tests/lib/virtual_clock.ts";
 import type { BucketLimits } from "./bucket_limits.ts";
@@ -96,6 +96,21 @@ Deno.test("take() asks for the next block while the last token of one is in use,
   })());
   // What was asked for ahead and not needed is given back.
   assertEquals(shared.wants.slice(-1), [0]);
+});
+
+Deno.test("take() asks for what is expected with the first, as far as a block goes, and release() gives the rest back", async () => {
+  const shared = new Shared({ budget: 12, block: 4 });
+  const first = shared.worker({ expected: 3 });
+  await shared.clock.run((async () => {
+    for (let i = 0; i < 2; i++) (await first.take("remote")).settle(null);
+    assertEquals(shared.wants, [3]);
+    await first.release();
+    await take(shared.worker({ expected: 9 }), 1);
+    assertEquals(shared.wants, [3, 0, 4]);
+    await take(shared.worker(), 6);
+  })());
+  assertEquals(shared.passed(), 0);
+  assertThrows(() => shared.worker({ expected: 0 }), RangeError, "current value is 0");
 });
 
 Deno.test("take() does not use a block after its life", async () => {

@@ -22,6 +22,8 @@ export interface LaneDeps {
   readonly store: TokenBucketStore;
   readonly now: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Tokens to ask for with the first. */
+  readonly expected: number;
   /** Tells every lane of the bucket to send nothing before `until`, in ms of `now`. */
   readonly onPause: (until: number) => void;
 }
@@ -59,7 +61,7 @@ export class TokenLane {
   #observed: Observed | null = null;
   #pauseUntil = Number.NEGATIVE_INFINITY;
   /** Tokens the last grants showed to be needed at a time. */
-  #size = 1;
+  #size: number;
   /** Whether the last answer gave all that was asked for, at once: the budget is far from used up. */
   #plenty = false;
   #wake = () => {};
@@ -77,6 +79,7 @@ export class TokenLane {
     this.#reserve = reserve;
     this.#limits = limits;
     this.#deps = deps;
+    this.#size = deps.expected;
   }
 
   /** Waits for a token until `deadline`, in ms of the worker's clock. */

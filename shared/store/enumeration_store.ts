@@ -49,9 +49,10 @@ export interface UnchangedPage extends ListedIds {
   readonly phase: string;
 }
 
-/** Fingerprints of side B: integers of 64 bits, one after the other, the highest byte first. */
+/** Fingerprints of side B. */
 export interface KnownPrints {
-  readonly prints: Uint8Array;
+  /** Integers of 64 bits, one after the other, the highest byte first; as base64, which the driver hands on as it is. */
+  readonly prints: string;
   readonly count: number;
   /** Where the next ones start. */
   readonly last: number;
@@ -64,7 +65,7 @@ export async function readPrints(
   limit: number,
 ): Promise<KnownPrints> {
   const rows = await database.query<KnownPrints>(
-    `select coalesce(string_agg(int8send(f.print), ''), '') as prints, count(*)::integer as count,
+    `select encode(coalesce(string_agg(int8send(f.print), ''), ''), 'base64') as prints, count(*)::integer as count,
        coalesce(max(f.crosswalk_id), $1)::float8 as last
      from (
        select f.crosswalk_id, f.print from public.shadow_fingerprints f
@@ -73,7 +74,7 @@ export async function readPrints(
      ) f`,
     [after, limit],
   );
-  return rows[0] ?? { prints: new Uint8Array(), count: 0, last: after };
+  return rows[0] ?? { prints: "", count: 0, last: after };
 }
 
 function held<Row extends { readonly held: boolean }>(rows: readonly Row[], run: Run): Row {

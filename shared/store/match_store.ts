@@ -176,9 +176,13 @@ export async function matchFreeByKey(
      ),
      taken_a as materialized (
        select h.natural_key, count(*) as n
-       from fence
-       join public.integration_crosswalk cw on cw.pair = fence.pair and cw.link_state = 'linked'
-       join held_a h on h.id = cw.a_id
+       from fence cross join held_a h
+       cross join lateral (
+         select from public.integration_crosswalk cw
+         where cw.pair = fence.pair and cw.a_id = h.id and cw.link_state = 'linked'
+           and cw.link_state <> 'keep_apart'
+         limit 1
+       ) living
        left join free on free.side = 'a' and free.record_id = h.id::text
        where free.record_id is null
        group by 1

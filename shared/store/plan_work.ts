@@ -76,13 +76,22 @@ export async function planWork(
        ) x
        group by x.id
      ),
-     links as materialized (
-       select cw.id, cw.a_id, cw.b_id, row_number() over (order by cw.id) as ordinal
-       from fence
-       join public.integration_crosswalk cw on cw.pair = fence.pair and cw.link_state = 'linked'
-       left join touched t on t.id = cw.id and 'matched' in (t.a_state, t.b_state)
-       where t.id is null
+     links as not materialized (
+       select cw.id, cw.a_id, cw.b_id
+       from public.integration_crosswalk cw
+       where cw.pair = (select pair from fence) and cw.link_state = 'linked' and not exists (
+         select from touched t where t.id = cw.id and 'matched' in (t.a_state, t.b_state))
      ),
+     -- Numbered only where there is a link to look at: a list in sync needs their number alone.
+     numbered as materialized (
+       select n.id, n.a_id, n.b_id, n.ordinal, t.a_state, t.b_state
+       from touched t
+       join (
+         select links.*, row_number() over (order by links.id) as ordinal from links
+         where exists (select from touched)
+       ) n using (id)
+     ),
+     linked as materialized (select count(*) as n from links),
      unlinked as (
        select case side when 'b' then 2 else 3 end as part, record_id as k,
          case side when 'b' then partner_id::uuid else record_id::uuid end as a_id,
@@ -96,21 +105,21 @@ export async function planWork(
          else state <> 'matched' and link_id is null end
      ),
      placed as materialized (
-       select links.ordinal, links.id as crosswalk_id, links.a_id, links.b_id,
+       select l.ordinal, l.id as crosswalk_id, l.a_id, l.b_id,
          case
            -- Somebody with this key is there, and it is not known who.
-           when 'duplicate_key' in (t.a_state, t.b_state) then 'held'
-           when t.b_state = 'orphan' then 'absent_local'
-           when t.b_state = 'absent' then
+           when 'duplicate_key' in (l.a_state, l.b_state) then 'held'
+           when l.b_state = 'orphan' then 'absent_local'
+           when l.b_state = 'absent' then
              case when (select r.${identifier(table.id)} from ${source} r
-               where r.${identifier(table.id)} = links.a_id) is null
+               where r.${identifier(table.id)} = l.a_id) is null
              then 'absent_local' else 'absent_remote' end
            else 'pair'
          end as kind
-       from links join touched t using (id)
+       from numbered l
        union all
-       select (select count(*) from links) + row_number() over (order by part, k), null, a_id, b_id, kind
-       from unlinked
+       select linked.n + row_number() over (order by part, k), null, a_id, b_id, kind
+       from unlinked, linked
      ),
      written as (
        insert into public.sync_work (run_id, epoch, ordinal, kind, crosswalk_id, a_id, b_id)
@@ -119,12 +128,12 @@ export async function planWork(
        on conflict (run_id, epoch, ordinal) do nothing
        returning kind
      ),
-     counts as (
-       select ((select count(*) from links)
+     counts as materialized (
+       select (linked.n
            + (select count(*) from placed where crosswalk_id is null))::integer as total,
          (select count(*) from written where kind <> 'held')::integer as work,
-         ((select count(*) from links)
-           + (select count(*) from placed where kind = 'match'))::integer as linked
+         (linked.n + (select count(*) from placed where kind = 'match'))::integer as linked
+       from linked
      )
      update public.sync_runs as r
      set cursor = r.cursor || $3::jsonb || jsonb_build_object(

@@ -1,0 +1,122 @@
+/**
+ * The first step of a two-way run: what the account holds, then both sides.
+ *
+ * @module
+ */
+import type { RemoteSchema } from "../connectors/connector.ts";
+import { countLinked } from "../store/backfill_store.ts";
+import type { LocalTable } from "../store/local_table.ts";
+import { stageChangedLocal } from "../store/match_store.ts";
+import type { Run } from "../store/run.ts";
+import { isEmpty, moveRun } from "../store/run_store.ts";
+import { rememberSchema } from "../store/schema_store.ts";
+import { withWholeSets } from "../store/whole_sets.ts";
+import { managedSets } from "./batch_config.ts";
+import { readKnownPrints } from "./known_prints.ts";
+import { LocalEmptyError } from "./local_empty_error.ts";
+import { checkRemoteSchema } from "./open_sides.ts";
+import { PrintSet } from "./print_set.ts";
+import { readSides } from "./read_sides.ts";
+import type { Slice } from "./slice.ts";
+import { sideCursor } from "./stage_sides.ts";
+import type { StopReason } from "./stop_reason.ts";
+import { waitForAll } from "./wait_for_all.ts";
+
+const PHASE = "Reading both sides";
+
+/** What reading needs before it begins, on its way while side A's table is looked up. */
+export interface ReadAhead extends AsyncDisposable {
+  /** What the account holds; null where the enumeration has begun. */
+  readonly schema: Promise<RemoteSchema> | null;
+  /** The fingerprints side B was last seen with. */
+  readonly known: Promise<PrintSet>;
+}
+
+/**
+ * Sends for what reading needs. Both only look, so it does no harm if the run fails
+ * before it reads anything, for a column that does not exist say.
+ *
+ * @param restarts Whether the run starts again from the list, wherever it is.
+ */
+export function readAheadOf(slice: Slice, run: Run, restarts: boolean): ReadAhead {
+  const { pool, pair } = slice.deps;
+  const { step, page = 0 } = run.cursor;
+  const isListed = !restarts && (step !== undefined || sideCursor(run, "b").done);
+  const isBegun = !restarts && (step !== undefined || page !== 0);
+  const schema = isBegun ? null : pair.remote.connector.describe(slice.remote);
+  const known = isListed ? Promise.resolve(new PrintSet()) : readKnownPrints(pool);
+  // They may fail before anybody waits for them.
+  schema?.catch(() => {});
+  known.catch(() => {});
+  return {
+    schema,
+    known,
+    async [Symbol.asyncDispose]() {
+      await Promise.allSettled([schema, known.then((set) => set[Symbol.dispose]())]);
+    },
+  };
+}
+
+/** Checks what the account holds, and makes the managed names it lacks where that is allowed. */
+async function complete(slice: Slice, run: Run, described: RemoteSchema): Promise<RemoteSchema> {
+  const { pair: { remote, rules } } = slice.deps;
+  let schema = described;
+  checkRemoteSchema(slice.deps.pair, schema);
+  if (run.params["dryRun"] === true || !remote.createMissing) return schema;
+  for (const rule of Object.values(rules.fields)) {
+    if (rule.kind !== "set") continue;
+    const missing = rule.managed.filter((name) =>
+      !Object.hasOwn(schema.sets[rule.remote] ?? {}, name)
+    );
+    if (missing.length === 0 || remote.connector.createSetNames === undefined) continue;
+    schema = await remote.connector.createSetNames(slice.remote, schema, rule.remote, missing);
+  }
+  return schema;
+}
+
+async function compareLocal(slice: Slice, run: Run, table: LocalTable): Promise<void> {
+  const { pool } = slice.deps;
+  await withWholeSets(pool, (database) => stageChangedLocal(database, run, table));
+  const change = { cursor: { compared: true }, phase: PHASE, requests: 0 };
+  slice.committed(await moveRun(pool, run, change));
+}
+
+async function refuseEmptyLocal(slice: Slice, table: LocalTable): Promise<void> {
+  const { pool, pair } = slice.deps;
+  if (!(await isEmpty(pool, table.select))) return;
+  const linked = await countLinked(pool, pair.name);
+  if (linked > 0) throw new LocalEmptyError(linked);
+}
+
+/**
+ * Reads both sides, from where they were left.
+ *
+ * @returns The run as it went on, and why it stopped before the end, or null.
+ */
+export async function readStep(
+  slice: Slice,
+  table: LocalTable,
+  run: Run,
+  ahead: ReadAhead,
+): Promise<{ run: Run; stop: StopReason | null }> {
+  const { pool, pair } = slice.deps;
+  // Before anything is read: this is where a refused key or a wrong name shows.
+  const [described] = await waitForAll([ahead.schema, refuseEmptyLocal(slice, table)]);
+  let started = run;
+  let schema: RemoteSchema | null = null;
+  if (described !== null) {
+    schema = await complete(slice, run, described);
+    const sets = managedSets(pair, schema);
+    const cursor = { fingerprint: pair.fingerprint, sets, listedAt: slice.deps.remote.now() };
+    [started] = await waitForAll([
+      moveRun(pool, run, { cursor, phase: PHASE, requests: slice.takeRequests() }),
+      rememberSchema(pool, pair.name, pair.fingerprint, sets),
+    ]);
+  }
+  const [stop] = await waitForAll([
+    readSides(slice, started, table, schema, ahead.known),
+    // Once a run, however many slices reading takes: it looks at every link.
+    started.cursor["compared"] === true ? null : compareLocal(slice, started, table),
+  ]);
+  return { run: started, stop };
+}
