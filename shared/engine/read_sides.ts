@@ -6,11 +6,12 @@ import { countLinked } from "../store/backfill_store.ts";
 import { type Print, printText } from "../merge/print.ts";
 import {
   commitPageRest,
-  commitUnchangedPage,
+  commitUnchangedPages,
   ID_SEPARATOR,
   type ListedIds,
   type PageCommitted,
   stageFreeLocal,
+  type UnchangedPages,
 } from "../store/enumeration_store.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import type { Run } from "../store/run.ts";
@@ -26,6 +27,9 @@ import type { StopReason } from "./stop_reason.ts";
 import { waitForAll } from "./wait_for_all.ts";
 
 const LOCAL_PAGE_RECORDS = 1000;
+
+/** Unchanged pages stored at a time: what a worker that is killed has to fetch again. */
+const PAGES_AT_ONCE = 5;
 
 interface Step {
   readonly slice: Slice;
@@ -99,8 +103,7 @@ function takeApart(
 async function commitDiffering(
   step: Step,
   page: ReadPage,
-  requests: number,
-  cursor: { readonly [name: string]: Json },
+  { cursor, ...group }: UnchangedPages,
 ): Promise<PageCommitted> {
   const { slice, run } = step;
   const { pool, pair, log } = slice.deps;
@@ -120,21 +123,44 @@ async function commitDiffering(
     pair.rules,
   );
   return await commitPageRest(pool, run, {
+    ...group,
     side: "b",
-    listed: page.listed,
     records: left.text,
     unreadable: [
       ...left.unreadable.map(({ id }) => id),
       ...unreadable.flatMap(({ id }) => id === null ? [] : [id]),
     ],
-    requests,
-    seen: page.seen,
     cursor: {
       ...cursor,
       ...(unreadable.some(({ id }) => id === null) ? { nameless: true } : {}),
     },
-    phase: phaseOf(step),
   });
+}
+
+/** Stores pages, of which only the last may hold what differs. */
+async function commitPages(step: Step, pages: readonly ReadPage[]): Promise<void> {
+  const { slice, run, seen } = step;
+  const { pool, pair } = slice.deps;
+  const last = pages.at(-1);
+  if (last === undefined) return;
+  const records = pages.reduce((sum, page) => sum + page.seen, 0);
+  seen.b += records;
+  if (last.next === null && seen.b === 0) {
+    const linked = await countLinked(pool, pair.name);
+    if (linked > 0) throw new RemoteEmptyError(linked);
+  }
+  const group: UnchangedPages = {
+    listed: pages.map(({ listed }) => listed),
+    seen: records,
+    requests: slice.takeRequests(),
+    cursor: { b: { next: last.next, done: last.next === null }, page: last.listed.number + 1 },
+    phase: phaseOf(step),
+  };
+  slice.committed(
+    last.differing.length > 0
+      ? await commitDiffering(step, last, group)
+      : await commitUnchangedPages(pool, run, group),
+  );
 }
 
 async function readRemote(
@@ -142,8 +168,8 @@ async function readRemote(
   schema: RemoteSchema | null,
   known: Promise<PrintSet>,
 ): Promise<StopReason | null> {
-  const { slice, run, seen } = step;
-  const { pool, pair } = slice.deps;
+  const { slice, run } = step;
+  const { pair } = slice.deps;
   const { connector } = pair.remote;
   const { next, done } = sideCursor(run, "b");
   const start = next ?? schema?.start ?? null;
@@ -166,31 +192,23 @@ async function readRemote(
     return takeApart(connector, scanner, cursor, raw, number++);
   }
 
-  async function commit(page: ReadPage): Promise<void> {
-    seen.b += page.seen;
-    if (page.next === null && seen.b === 0) {
-      const linked = await countLinked(pool, pair.name);
-      if (linked > 0) throw new RemoteEmptyError(linked);
-    }
-    const cursor = {
-      b: { next: page.next, done: page.next === null },
-      page: page.listed.number + 1,
-    };
-    const requests = slice.takeRequests();
-    slice.committed(
-      page.differing.length > 0
-        ? await commitDiffering(step, page, requests, cursor)
-        : await commitUnchangedPage(pool, run, {
-          ...page.listed,
-          seen: page.seen,
-          requests,
-          cursor,
-          phase: phaseOf(step),
-        }),
-    );
+  const unstored: ReadPage[] = [];
+  const store = () => commitPages(step, unstored.splice(0));
+
+  async function commit(page: ReadPage, isLast: boolean): Promise<void> {
+    unstored.push(page);
+    const isUnchanged = page.differing.length === 0;
+    if (isLast || !isUnchanged || unstored.length >= PAGES_AT_ONCE) await store();
   }
 
-  return await readAhead(slice, start, read, commit, () => raw !== null && raw.ahead !== null);
+  const isOnItsWay = () => raw !== null && raw.ahead !== null;
+  try {
+    return await readAhead(slice, start, read, commit, isOnItsWay);
+  } catch (error) {
+    // What has cost its request is not fetched again because of the page behind it.
+    await store().catch(() => {});
+    throw error;
+  }
 }
 
 async function readFreeLocal(step: Step, table: LocalTable): Promise<StopReason | null> {
@@ -213,7 +231,7 @@ async function readFreeLocal(step: Step, table: LocalTable): Promise<StopReason 
     slice.committed(
       await commitPageRest(pool, run, {
         side: "a",
-        listed: null,
+        listed: [],
         records: page.left.text,
         unreadable: page.left.unreadable.map(({ id }) => id),
         requests: 0,

@@ -91,12 +91,14 @@ async function commitPage(step: Step, side: "a" | "b", page: StagePage): Promise
  * Reads pages one ahead: while the database stores a page, the next one is on
  * its way. The cursor stored with a page is where the one after it starts, so a
  * page that was fetched and not stored is fetched again.
+ *
+ * @param commit Stores a page; told whether no other will follow.
  */
 export async function readAhead<Page extends { readonly next: string | null }>(
   slice: Slice,
   start: string | null,
   read: (from: string | null) => Promise<Page>,
-  commit: (page: Page) => Promise<void>,
+  commit: (page: Page, isLast: boolean) => Promise<void>,
   isOnItsWay: () => boolean = () => false,
 ): Promise<StopReason | null> {
   let pending: Promise<Page> | null = read(start);
@@ -110,7 +112,7 @@ export async function readAhead<Page extends { readonly next: string | null }>(
     // It may fail while the commit is under way; unheard by then, it would end the process.
     ahead?.catch(() => {});
     try {
-      await commit(page);
+      await commit(page, ahead === null);
     } catch (error) {
       // Nothing of this worker may still be under way once it has failed.
       await ahead?.catch(() => {});

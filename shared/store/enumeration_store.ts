@@ -39,9 +39,10 @@ export interface ListedIds {
   readonly ids: string;
 }
 
-/** A page of side B whose records are all as they were seen last. */
-export interface UnchangedPage extends ListedIds {
-  /** Records of the page. */
+/** Pages of side B whose records are all as they were seen last. */
+export interface UnchangedPages {
+  readonly listed: readonly ListedIds[];
+  /** Records of the pages. */
   readonly seen: number;
   readonly requests: number;
   /** What changes in the run's cursor; the rest of it stays. */
@@ -86,18 +87,18 @@ function held<Row extends { readonly held: boolean }>(rows: readonly Row[], run:
 /** Stands between the ids of a page; it is in none of them. */
 export const ID_SEPARATOR = "\x1f";
 
-function noted(number: string, ids: string): string {
+function noted(numbers: string, ids: string): string {
   return `insert into public.sync_seen (run_id, epoch, page, ids)
-       select fence.id, fence.epoch, ${number}::integer, string_to_array(${ids}, E'\\x1f')
-       from fence where ${number}::integer is not null
+       select fence.id, fence.epoch, listed.page, string_to_array(listed.ids, E'\\x1f')
+       from fence cross join unnest(${numbers}::integer[], ${ids}::text[]) listed (page, ids)
        on conflict (run_id, epoch, page) do update set ids = excluded.ids`;
 }
 
-/** Notes which ids a page of side B holds, and moves the cursor behind it. */
-export async function commitUnchangedPage(
+/** Notes which ids pages of side B hold, and moves the cursor behind them. */
+export async function commitUnchangedPages(
   database: Database,
   run: Run,
-  page: UnchangedPage,
+  pages: UnchangedPages,
 ): Promise<PageCommitted> {
   const rows = await database.query<PageCommitted>(
     `with fence as materialized (${FENCE}),
@@ -114,12 +115,12 @@ export async function commitUnchangedPage(
     [
       run.id,
       run.fencing,
-      page.number,
-      page.ids,
-      JSON.stringify(page.cursor),
-      page.phase,
-      page.seen,
-      page.requests,
+      pages.listed.map(({ number }) => number),
+      pages.listed.map(({ ids }) => ids),
+      JSON.stringify(pages.cursor),
+      pages.phase,
+      pages.seen,
+      pages.requests,
     ],
   );
   return committed(rows, run);
@@ -128,14 +129,14 @@ export async function commitUnchangedPage(
 /** The part of a page that came the long way, and where the enumeration goes on. */
 export interface RestOfPage {
   readonly side: "a" | "b";
-  /** The ids of the whole page, where it is one of an enumeration of side B. */
-  readonly listed: ListedIds | null;
+  /** The ids of the whole page, and of unchanged ones before it, where it is one of an enumeration of side B. */
+  readonly listed: readonly ListedIds[];
   /** A JSON array of `[id, key, canonical record, token or null, fingerprint or null]`. */
   readonly records: string;
   /** Ids of records that could not be read. */
   readonly unreadable: readonly string[];
   readonly requests: number;
-  /** Records of the page. */
+  /** Records of the page, and of those before it. */
   readonly seen: number;
   /** What changes in the run's cursor; the rest of it stays. */
   readonly cursor: { readonly [name: string]: Json };
@@ -222,8 +223,8 @@ export async function commitPageRest(
       page.side === "a" ? "localRead" : "remoteListed",
       page.seen,
       page.requests,
-      page.listed?.number ?? null,
-      page.listed?.ids ?? "",
+      page.listed.map(({ number }) => number),
+      page.listed.map(({ ids }) => ids),
     ],
   );
   return committed(rows, run);
