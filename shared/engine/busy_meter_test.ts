@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { BusyMeter } from "./busy_meter.ts";
 
 Deno.test("BusyMeter counts what a timer is late by, and nothing while the isolate waits", () => {
@@ -24,4 +24,33 @@ Deno.test("BusyMeter counts what a timer is late by, and nothing while the isola
   assertEquals(meter.usedMs(), 65);
   meter[Symbol.dispose]();
   assertEquals(cancelled, true);
+});
+
+Deno.test("BusyMeter counts work that falls between two ticks, once, and also where it fails", () => {
+  let now = 0;
+  let tick = () => {};
+  using meter = new BusyMeter(() => now, (_, call) => {
+    tick = call;
+    return () => {};
+  });
+  const compute = (ms: number) => {
+    now += ms;
+    return ms;
+  };
+  assertEquals(meter.time(() => compute(8)), 8);
+  now += 17;
+  tick();
+  assertEquals(meter.usedMs(), 8);
+  assertThrows(() =>
+    meter.time(() => {
+      compute(40);
+      throw new RangeError("broken");
+    }), RangeError);
+  tick();
+  assertEquals(meter.usedMs(), 48);
+  // Late by 30 ms, of which 10 are counted already.
+  meter.time(() => compute(10));
+  now += 45;
+  tick();
+  assertEquals(meter.usedMs(), 78);
 });

@@ -184,12 +184,13 @@ async function readRemote(
   async function read(from: string | null): Promise<ReadPage> {
     const cursor = from ?? start ?? "";
     const ahead = slice.stopReason() === null;
-    raw = await connector.fetchPage(slice.remote, cursor, { previous: raw, ahead });
+    const page = await connector.fetchPage(slice.remote, cursor, { previous: raw, ahead });
+    raw = page;
     // The next page's request goes out only when this thread rests: scanned first, it
     // would be waited for afterwards.
-    if (raw.ahead !== null) await slice.remote.sleep(0);
+    if (page.ahead !== null) await slice.remote.sleep(0);
     const scanner = { projection, fingerprint, known: await known, ids };
-    return takeApart(connector, scanner, cursor, raw, number++);
+    return slice.deps.compute(() => takeApart(connector, scanner, cursor, page, number++));
   }
 
   const unstored: ReadPage[] = [];

@@ -33,6 +33,8 @@ export interface SliceDeps {
   /** Leave to send what goes ahead of all else. */
   readonly urgentLimiter: RateLimiter;
   readonly deadline: Deadline;
+  /** Does work that computes for milliseconds without a rest; see `BusyMeter.time`. */
+  readonly compute: <Result>(work: () => Result) => Result;
   readonly every: Every;
   readonly log: Log;
 }

@@ -56,7 +56,7 @@ async function stageRemote(
   slice.committed(
     await commitPageRest(pool, run, {
       side: "b",
-      listed: null,
+      listed: [],
       records: left.text,
       unreadable,
       requests: slice.takeRequests(),

@@ -103,6 +103,7 @@ export function sliceDeps(
       pool,
       pair,
       deadline,
+      compute: (work) => meter.time(work),
       every: runtime.every,
       log: runtime.log,
       remote: {
