@@ -348,6 +348,40 @@ Deno.test("snapshotBatch() does not overwrite a snapshot that another function w
   assertEquals((await shadows(db.pool)).map((s) => [s.a, s.version]), [[newer, 1]]);
 });
 
+Deno.test("snapshotBatch() passes over a link that goes at this moment", async () => {
+  for (const base of [null, { mail: "k", city: "Rome" }]) {
+    await using db = await open();
+    const doc = { mail: "k", city: "Pisa" };
+    for (const n of [1, 2]) {
+      const id = await linkByHand(db.pool, n, `b${n}`);
+      if (base !== null) await snapshotByHand(db.pool, id, base, base, 31);
+      await stage(db.pool, db.run, "a", [{ id: uuid(n), key: "k", doc, token: "new" }]);
+      await stage(db.pool, db.run, "b", [{ id: `b${n}`, key: "k", doc }]);
+    }
+    const { walk } = await planSnapshots(db.pool, db.run, 500, "Writing");
+    let pending: Promise<unknown> = Promise.resolve();
+    await db.pool.transaction(async (other) => {
+      const [row] = await other.query<{ pid: number }>(
+        `delete from public.integration_crosswalk where b_id = 'b1' returning pg_backend_pid() as pid`,
+      );
+      let isOver = false;
+      pending = snapshotBatch(db.pool, db.run, "mail", walk, 500).finally(() => isOver = true);
+      pending.catch(() => {});
+      // Until it is done, or stands before the one who takes the link away.
+      for (let isBlocked = false; !isOver && !isBlocked;) {
+        isBlocked = (await db.pool.query(
+          `select 1 from pg_stat_activity where $1::integer = any (pg_blocking_pids(pid))`,
+          [row?.pid],
+        )).length > 0;
+      }
+    });
+    await pending;
+    assertEquals((await shadows(db.pool)).map((s) => [s.a, s.fresh]), [[doc, true]]);
+    const { pairs, overtaken } = await counters(db.pool);
+    assertEquals([pairs, overtaken], [2, 1]);
+  }
+});
+
 Deno.test("snapshotBatch() reports pairs with a side missing and marks nothing", async () => {
   await using db = await open();
   for (const n of [1, 2, 3]) await linkByHand(db.pool, n, `b${n}`);

@@ -135,9 +135,15 @@ export async function snapshotBatch(
      ),
      written as (
        insert into public.shadow_snapshots as s (crosswalk_id, a, b, a_token, b_token, version, taken_at)
-       select id, a, b, a_token, b_token, coalesce(version, 0) + 1, now()
-       from joined where class in ('create', 'refresh')
-       order by id
+       select joined.id, a, b, a_token, b_token, coalesce(version, 0) + 1, now()
+       from joined
+       -- A link that somebody takes away at this moment needs no snapshot any more.
+       cross join lateral (
+         select from public.integration_crosswalk cw where cw.id = joined.id
+         limit 1 for key share skip locked
+       ) living
+       where class in ('create', 'refresh')
+       order by joined.id
        on conflict (crosswalk_id) do update
          set a = excluded.a, b = excluded.b, a_token = excluded.a_token, b_token = excluded.b_token,
            version = excluded.version, taken_at = excluded.taken_at
