@@ -7,7 +7,7 @@ import { planRecord } from "../merge/plan_record.ts";
 import type { RecordState } from "../merge/record_plan.ts";
 import { sameJson } from "../merge/same_json.ts";
 import { shadowAfter } from "../merge/shadow_after.ts";
-import { holdFence, removeLinks } from "../store/commit_store.ts";
+import { holdFence } from "../store/commit_store.ts";
 import type { Database } from "../store/database.ts";
 import {
   clearIntents,
@@ -24,7 +24,8 @@ import {
 import type { Run } from "../store/run.ts";
 import { lockKeys, tryLockRecords } from "../store/work_store.ts";
 import { findReadable, getReadable } from "./confirm_remote.ts";
-import { findRevived } from "./revived.ts";
+import { openLocalTable } from "./open_sides.ts";
+import { findRevived, giveUpLinks } from "./revived.ts";
 import { type Slice, STALE_MS } from "./slice.ts";
 
 /**
@@ -201,11 +202,13 @@ async function resolve(
   const { bases } = updated;
   if (links.length === 0 && bases.length === 0) await clearIntents(pool, settled);
   else {
+    const table = await openLocalTable(pool, pair);
     await pool.transaction(async (database) => {
       await holdFence(database, run);
-      if (revived.givenUp.length > 0) await removeLinks(database, run, revived.givenUp);
-      const givenUp = await givenUpLinks(database, run, links);
-      if (givenUp.length > 0) await removeLinks(database, run, givenUp);
+      const giveUp = (ids: readonly number[]) =>
+        giveUpLinks(database, run, pair.rules, table, ids, links);
+      await giveUp(revived.givenUp);
+      await giveUp(await givenUpLinks(database, run, links));
       await linkFound(database, run, links, settled);
       if (bases.length > 0) await renewBases(database, run, bases);
     });
