@@ -102,3 +102,69 @@ for (const [how, revive] of Object.entries(REVIVALS)) {
     });
   }
 }
+
+/** A person who left and moved to another address at the remote, of which no run has heard. */
+async function leftAndMoved(): Promise<TwoWayWorld> {
+  const world = await twoWayWorld(import.meta.url, [{}, {}, {}]);
+  world.editSubscriber(1, { email: "moved@example.com", status: "unsubscribed" });
+  return world;
+}
+
+const MOVES: Readonly<Record<string, (world: TwoWayWorld) => Promise<unknown>>> = {
+  "the client too": (world) => world.editClient(1, { email: "moved@example.com" }),
+  "the client elsewhere": (world) => world.editClient(1, { email: "elsewhere@example.com" }),
+  "and the client is gone": (world) => world.deleteClient(1),
+};
+
+for (const [how, move] of Object.entries(MOVES)) {
+  Deno.test(`11: a new client under the address that somebody who left has given up is not made, whoever is named: ${how}`, async () => {
+    for (const emails of [[address(1)], ["moved@example.com", address(1)]]) {
+      await using world = await leftAndMoved();
+      await move(world);
+      await world.addClientAs(otherId(1), 1);
+      const { out } = await world.smart({ emails });
+      assertEquals([out.at(-1)?.skipped, world.subscriber(1)], [true, undefined]);
+      await world.syncAll();
+      await world.sync();
+      assertEquals(world.subscriber(1), undefined);
+    }
+  });
+
+  Deno.test(`11: a new client under the address that somebody who left has given up is not made while they are at work: ${how}`, async () => {
+    await using world = await leftAndMoved();
+    await move(world);
+    await world.addClientAs(otherId(1), 1);
+    const id = world.subscriberAt("moved@example.com")?.id;
+    await world.pool.transaction(async (other) => {
+      await tryLockRecords(other, "clients", [`b:${id}`]);
+      // A batch each.
+      await world.syncAll({ maxRecords: 1 });
+    });
+    assertEquals(world.subscriber(1), undefined);
+    for (let runs = 0; runs < 2; runs++) await world.sync();
+    assertEquals(world.subscriber(1), undefined);
+  });
+}
+
+Deno.test("11: a new client under an address that only side A had of somebody who left is not made", async () => {
+  await using world = await twoWayWorld(import.meta.url, [UNSUBSCRIBED, {}, {}]);
+  await world.deleteClient(1);
+  await world.sync();
+  await world.addClient(1, { email: "restored@example.com" });
+  await world.sync();
+  assertEquals((await world.conflicts()).map(({ field }) => field), ["email"]);
+  await world.editClient(1, { email: "elsewhere@example.com" });
+  await world.addClientAs(otherId(1), 1, { email: "restored@example.com" });
+  await world.smart({ emails: ["restored@example.com"] });
+  assertEquals(world.subscriberAt("restored@example.com"), undefined);
+});
+
+Deno.test("a new client under the address that somebody who may be written to has given up is made", async () => {
+  await using world = await twoWayWorld(import.meta.url, [{}, {}, {}]);
+  await world.editClient(1, { email: "moved@example.com" });
+  world.editSubscriber(1, { email: "moved@example.com" });
+  await world.addClientAs(otherId(1), 1, { first_name: "Bea" });
+  await world.sync();
+  assertEquals(world.subscriber(1)?.fields["name"], "Bea");
+  await assertQuiet(world);
+});
