@@ -14,6 +14,8 @@ import {
   type FoundLink,
   givenUpLinks,
   type Intent,
+  LEFT_OVER_PAGE,
+  type LeftOverIntent,
   leftOverIntents,
   type LinkBase,
   linkFound,
@@ -42,14 +44,29 @@ import { type Slice, STALE_MS } from "./slice.ts";
  * what it intends. It holds its records locked, and their intents wait for it.
  */
 export async function resolveIntents(slice: Slice, run: Run): Promise<void> {
+  const { pool } = slice.deps;
+  // All of them: one that is not looked into is sent again by what is planned next.
+  for (let after: LeftOverIntent | null = null;;) {
+    const leftOver: LeftOverIntent[] = await leftOverIntents(pool, run, STALE_MS, after);
+    if (leftOver.length > 0) await resolvePage(slice, run, leftOver, after);
+    if (leftOver.length < LEFT_OVER_PAGE) return;
+    after = leftOver.at(-1) ?? null;
+  }
+}
+
+async function resolvePage(
+  slice: Slice,
+  run: Run,
+  leftOver: readonly LeftOverIntent[],
+  after: LeftOverIntent | null,
+): Promise<void> {
   const { pool, pair } = slice.deps;
-  const leftOver = await leftOverIntents(pool, run, STALE_MS);
-  if (leftOver.length === 0) return;
   await pool.transaction(async (locks) => {
     const locked = await tryLockRecords(locks, pair.name, leftOver.flatMap(lockKeys));
     const ours = leftOver.filter((intent) => lockKeys(intent).every((key) => locked.has(key)));
     // What was settled while they were being locked is no longer there.
-    const still = new Set((await leftOverIntents(pool, run, STALE_MS)).map(({ id }) => id));
+    const now = await leftOverIntents(pool, run, STALE_MS, after);
+    const still = new Set(now.map(({ id }) => id));
     await resolve(slice, run, locks, ours.filter(({ id }) => still.has(id)));
   });
 }
