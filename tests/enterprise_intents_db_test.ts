@@ -14,6 +14,7 @@ import {
   SWITCHES,
   type SwitchName,
 } from "../simulators/mailerlite/mod.ts";
+import { tryLockRecords } from "../shared/store/work_store.ts";
 import { Killed, type Step, watched } from "./lib/mortal.ts";
 import { oneOfEverything } from "./lib/one_of_everything.ts";
 import { assertConserved, assertQuiet } from "./lib/run_invariants.ts";
@@ -109,6 +110,31 @@ Deno.test("19: a lost create is linked to its client even if the address was cha
   // What was sent is the base, so the new address is an edit.
   assertEquals(await world.conflicts(), []);
   assertEquals(world.subscriberAt("four-new@example.com")?.id, made?.id);
+  await assertQuiet(world);
+});
+
+Deno.test("19, 29: a lost create is found behind any number of lost writes that nobody can look into", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3));
+  await world.addClient(4);
+  loseCreates(world, { kind: "reset", when: "after" }, false);
+  await world.sync();
+  const made = world.subscriber(4);
+  await world.editClient(4, { email: "four-new@example.com" });
+  const stuck = Array.from({ length: 1001 }, (_, index) => clientId(index + 10_000));
+  await world.pool.query(
+    `insert into public.sync_intents (pair, a_id, b_id, operation, payload, fencing, created_at)
+     select 'clients', a_id, 'b' || a_id, 'update', '{}', 0, now() - interval '1 day'
+     from unnest($1::uuid[]) a_id`,
+    [stuck],
+  );
+  await world.pool.transaction(async (other) => {
+    await tryLockRecords(other, "clients", stuck.map((id) => `a:${id}`));
+    await world.sync();
+  });
+  const [link] = (await world.links()).filter(({ a_id }) => a_id === clientId(4));
+  assertEquals([link?.b_id, creates(world), await intents(world)], [made?.id, 1, stuck.length]);
+  assertEquals(await world.conflicts(), []);
+  await world.sync();
   await assertQuiet(world);
 });
 

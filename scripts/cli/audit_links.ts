@@ -15,8 +15,11 @@ const linkRow = z.object({
   link_state: z.string(),
 });
 
-/** A row of the crosswalk. */
+/** A row of a living link. */
 export type LinkRow = z.infer<typeof linkRow>;
+
+// A link that was given up may have no record of side B any more.
+const anyRow = linkRow.extend({ b_id: z.string().nullable() });
 
 const COLUMNS = "id,a_id,b_id,link_state";
 const TABLE = "integration_crosswalk";
@@ -47,11 +50,11 @@ export async function readLinks(
   const lostA = new Map<string, string>();
   const lostB = new Map<string, string>();
   const query = { table: TABLE, columns: COLUMNS, where: [["pair", "eq", pair]] as const };
-  for await (const page of readAllRows(client, query, linkRow, "id", ({ id }) => id)) {
+  for await (const page of readAllRows(client, query, anyRow, "id", ({ id }) => id)) {
     for (const { id, a_id, b_id, link_state } of page) {
-      if (link_state !== "linked") {
+      if (link_state !== "linked" || b_id === null) {
         lostA.set(a_id, link_state);
-        lostB.set(b_id, link_state);
+        if (b_id !== null) lostB.set(b_id, link_state);
         continue;
       }
       const place = ids.push(id) - 1;

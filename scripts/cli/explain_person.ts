@@ -138,7 +138,7 @@ function factLines(facts: PersonFacts): string[] {
   return [
     ...facts.clients.map((id) => `in supabase: ${id}`),
     ...links.map(({ b_id, link_state, shadow }) =>
-      `at the remote: ${b_id}, ${LINK_STATES[link_state] ?? link_state}${
+      `at the remote: ${b_id ?? "none any more"}, ${LINK_STATES[link_state] ?? link_state}${
         shadow === null ? ", no snapshot" : `, last agreed ${shadow.taken_at}`
       }`
     ),

@@ -19,7 +19,8 @@ const LOG_LINES = 10;
 const link = z.object({
   id: z.number(),
   a_id: z.string(),
-  b_id: z.string(),
+  // A link that was given up may have no record of side B any more.
+  b_id: z.string().nullable(),
   link_state: z.string(),
 });
 
@@ -201,7 +202,7 @@ export async function readPersonFacts(
       "in",
       links.map(({ a_id }) => a_id),
     ]);
-  const bIds = links.map(({ b_id }) => b_id);
+  const bIds = links.flatMap(({ b_id }) => b_id ?? []);
   const recordKeys = [
     ...links.map(({ id }) => `cw:${id}`),
     ...clients.map((id) => `a:${id}`),

@@ -1,7 +1,7 @@
 import { RemoteError } from "../connectors/remote_error.ts";
 import type { Doc, Json } from "../merge/json.ts";
 import type { PairRules } from "../merge/pair.ts";
-import { commitBatch, holdFence, removeLinks } from "../store/commit_store.ts";
+import { commitBatch, holdFence } from "../store/commit_store.ts";
 import type { Database } from "../store/database.ts";
 import { applyLocalWrites, type LocalResult, type LocalWrite } from "../store/local_writes.ts";
 import { deadLinks, lockKeys, tryLockRecords, type WorkItem } from "../store/work_store.ts";
@@ -11,6 +11,7 @@ import { appearedLocally, confirmRemote } from "./confirm_remote.ts";
 import { countKinds, guardCounters } from "./guard.ts";
 import { planBatch } from "./plan_batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
+import { giveUpLinks } from "./revived.ts";
 import { type RemoteWrites, writeOpOf, writeRemote } from "./write_remote.ts";
 
 /** A stretch of the walk: the records to look at in it, and where it ends. */
@@ -214,7 +215,7 @@ async function commit(
       ? []
       : [...write.remote.givenUp, ...await deadLinks(database, run, batch.table, effects.links)];
     if (replaced.length > 0) {
-      await removeLinks(database, run, replaced);
+      await giveUpLinks(database, run, rules, batch.table, replaced, effects.links);
       effects = buildCommit(withoutLinks(results, replaced), rules);
     }
     // What is behind `at` is planned and counted again.

@@ -35,8 +35,9 @@ interface Step {
 
 async function snapshot(step: Step, from: SnapshotWalk): Promise<StopReason | null> {
   const { slice, run } = step;
+  const { pool, pair: { rules } } = slice.deps;
   for (let walk = from;;) {
-    const batch = await snapshotBatch(slice.deps.pool, run, walk, BATCH_PAIRS);
+    const batch = await snapshotBatch(pool, run, rules.keyField, walk, BATCH_PAIRS);
     if (batch.pairs < BATCH_PAIRS) return null;
     slice.committed(batch);
     walk = batch.walk;

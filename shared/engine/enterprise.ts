@@ -16,6 +16,7 @@
 import { RemoteError } from "../connectors/remote_error.ts";
 import type { GuardKind } from "../merge/guard_kinds.ts";
 import { forgetFailures } from "../store/failure_store.ts";
+import { holdFormerKeys } from "../store/former_keys.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import {
   analyzeStage,
@@ -93,6 +94,7 @@ async function match(step: Step, run: Run): Promise<Run> {
     else await stageAbsences(database, run, keyed, keyField);
     await reuniteOrphans(database, run);
     await matchFreeByKey(database, run, keyed, keyField);
+    await holdFormerKeys(database, run, keyed, pair.rules);
     return await planWork(database, run, keyed, { step: "guard" }, "Planning");
   });
   slice.committed(planned);

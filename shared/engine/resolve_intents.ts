@@ -7,13 +7,15 @@ import { planRecord } from "../merge/plan_record.ts";
 import type { RecordState } from "../merge/record_plan.ts";
 import { sameJson } from "../merge/same_json.ts";
 import { shadowAfter } from "../merge/shadow_after.ts";
-import { holdFence, removeLinks } from "../store/commit_store.ts";
+import { holdFence } from "../store/commit_store.ts";
 import type { Database } from "../store/database.ts";
 import {
   clearIntents,
   type FoundLink,
   givenUpLinks,
   type Intent,
+  LEFT_OVER_PAGE,
+  type LeftOverIntent,
   leftOverIntents,
   type LinkBase,
   linkFound,
@@ -24,7 +26,8 @@ import {
 import type { Run } from "../store/run.ts";
 import { lockKeys, tryLockRecords } from "../store/work_store.ts";
 import { findReadable, getReadable } from "./confirm_remote.ts";
-import { findRevived } from "./revived.ts";
+import { openLocalTable } from "./open_sides.ts";
+import { findRevived, giveUpLinks } from "./revived.ts";
 import { type Slice, STALE_MS } from "./slice.ts";
 
 /**
@@ -41,14 +44,29 @@ import { type Slice, STALE_MS } from "./slice.ts";
  * what it intends. It holds its records locked, and their intents wait for it.
  */
 export async function resolveIntents(slice: Slice, run: Run): Promise<void> {
+  const { pool } = slice.deps;
+  // All of them: one that is not looked into is sent again by what is planned next.
+  for (let after: LeftOverIntent | null = null;;) {
+    const leftOver: LeftOverIntent[] = await leftOverIntents(pool, run, STALE_MS, after);
+    if (leftOver.length > 0) await resolvePage(slice, run, leftOver, after);
+    if (leftOver.length < LEFT_OVER_PAGE) return;
+    after = leftOver.at(-1) ?? null;
+  }
+}
+
+async function resolvePage(
+  slice: Slice,
+  run: Run,
+  leftOver: readonly LeftOverIntent[],
+  after: LeftOverIntent | null,
+): Promise<void> {
   const { pool, pair } = slice.deps;
-  const leftOver = await leftOverIntents(pool, run, STALE_MS);
-  if (leftOver.length === 0) return;
   await pool.transaction(async (locks) => {
     const locked = await tryLockRecords(locks, pair.name, leftOver.flatMap(lockKeys));
     const ours = leftOver.filter((intent) => lockKeys(intent).every((key) => locked.has(key)));
     // What was settled while they were being locked is no longer there.
-    const still = new Set((await leftOverIntents(pool, run, STALE_MS)).map(({ id }) => id));
+    const now = await leftOverIntents(pool, run, STALE_MS, after);
+    const still = new Set(now.map(({ id }) => id));
     await resolve(slice, run, locks, ours.filter(({ id }) => still.has(id)));
   });
 }
@@ -201,11 +219,13 @@ async function resolve(
   const { bases } = updated;
   if (links.length === 0 && bases.length === 0) await clearIntents(pool, settled);
   else {
+    const table = await openLocalTable(pool, pair);
     await pool.transaction(async (database) => {
       await holdFence(database, run);
-      if (revived.givenUp.length > 0) await removeLinks(database, run, revived.givenUp);
-      const givenUp = await givenUpLinks(database, run, links);
-      if (givenUp.length > 0) await removeLinks(database, run, givenUp);
+      const giveUp = (ids: readonly number[]) =>
+        giveUpLinks(database, run, pair.rules, table, ids, links);
+      await giveUp(revived.givenUp);
+      await giveUp(await givenUpLinks(database, run, links));
       await linkFound(database, run, links, settled);
       if (bases.length > 0) await renewBases(database, run, bases);
     });

@@ -6,6 +6,7 @@
  */
 import type { PairRules } from "../merge/pair.ts";
 import { commitPageRest } from "../store/enumeration_store.ts";
+import { holdFormerKeys } from "../store/former_keys.ts";
 import { type KeyedTable, matchFreeByKey, reuniteOrphans } from "../store/match_store.ts";
 import type { Run } from "../store/run.ts";
 import {
@@ -140,6 +141,7 @@ export async function smartItems(
     staged = true;
     await reuniteOrphans(pool, run);
     await matchFreeByKey(pool, run, keyed, pair.rules.keyField);
+    await holdFormerKeys(pool, run, keyed, pair.rules);
     matched = await stagedWork(pool, run, pairs.length);
   }
   return {

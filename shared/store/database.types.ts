@@ -27,14 +27,14 @@ isOneToOne: false
                   ]
                 },"integration_crosswalk": {
                   Row: {
-                    "a_id": string,"b_id": string,"created_at": string,"id": number,"link_state": string,"pair": string,"updated_at": string
+                    "a_id": string,"b_id": string | null,"created_at": string,"id": number,"link_state": string,"pair": string,"updated_at": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "a_id": string,"b_id": string,"created_at"?: string,"id"?: never,"link_state"?: string,"pair": string,"updated_at"?: string
+                    "a_id": string,"b_id"?: string | null,"created_at"?: string,"id"?: never,"link_state"?: string,"pair": string,"updated_at"?: string
                   }
                   Update: {
-                    "a_id"?: string,"b_id"?: string,"created_at"?: string,"id"?: never,"link_state"?: string,"pair"?: string,"updated_at"?: string
+                    "a_id"?: string,"b_id"?: string | null,"created_at"?: string,"id"?: never,"link_state"?: string,"pair"?: string,"updated_at"?: string
                   }
                   Relationships: [
                     

@@ -47,27 +47,40 @@ export async function writeIntents(
   committed(rows, run);
 }
 
+/** An intent that is left over, and its place among the others. */
+export interface LeftOverIntent extends Intent {
+  /** When it was written down; exact, as a date of JavaScript is not. */
+  readonly createdAt: string;
+}
+
+/** Left-over intents that are looked into at once. */
+export const LEFT_OVER_PAGE = 500;
+
 /**
  * Intents that nobody is at any more: of runs that are not at work, and of
  * workers that lost their lease, or could lose it to whoever asks. The run of one
  * that was killed is at work as long as nobody goes on with it, and that may be for ever.
  *
  * @param staleMs How long a worker may be silent, in ms.
+ * @param after The last one before them; null for the oldest.
+ * @returns The oldest, {@linkcode LEFT_OVER_PAGE} at most.
  */
 export async function leftOverIntents(
   database: Database,
   run: Run,
   staleMs: number,
-): Promise<Intent[]> {
-  return await database.query<Intent>(
+  after: LeftOverIntent | null = null,
+): Promise<LeftOverIntent[]> {
+  return await database.query<LeftOverIntent>(
     `select i.id, i.crosswalk_id::float8 as "crosswalkId", i.a_id::text as "aId", i.b_id as "bId",
-       i.operation, i.payload
+       i.operation, i.payload, i.created_at::text as "createdAt"
      from public.sync_intents i
      left join public.sync_runs r on r.id = i.run_id
      where i.pair = $1 and (r.id is null or r.status <> 'running' or r.fencing <> i.fencing or r.id = $2
        or r.heartbeat_at < now() - make_interval(secs => $3::double precision / 1000))
-     order by i.created_at, i.id limit 500`,
-    [run.pair, run.id, staleMs],
+       and ($4::timestamptz is null or (i.created_at, i.id) > ($4::timestamptz, $5::uuid))
+     order by i.created_at, i.id limit $6`,
+    [run.pair, run.id, staleMs, after?.createdAt ?? null, after?.id ?? null, LEFT_OVER_PAGE],
   );
 }
 

@@ -7,6 +7,7 @@
 import type { Committed } from "./backfill_store.ts";
 import type { Database } from "./database.ts";
 import { committed, FENCE } from "./fence.ts";
+import { literal } from "./plain_sql.ts";
 import type { Run } from "./run.ts";
 
 /**
@@ -79,17 +80,24 @@ export interface SnapshotBatch extends Committed {
  * - An old snapshot is renewed only where the sides agree, or where neither was edited since.
  *   Otherwise it stays: it is the base of an edit that has not travelled yet, and a newer one would
  *   make the edit look as if it had.
- * - A snapshot that somebody wrote since this statement read it stays too.
+ * - Where both sides have come to another key it stays as well: it alone knows the old one, which
+ *   the two-way run remembers if somebody left under it.
+ * - A snapshot that somebody wrote since this statement read it stays too, and one whose link is
+ *   being taken away.
  *
  * The stages are looked up one record at a time, which `limit` makes sure of: a
  * plain join, planned without statistics, read a whole stage for every record.
+ *
+ * @param keyField The field whose value is the key.
  */
 export async function snapshotBatch(
   database: Database,
   run: Run,
+  keyField: string,
   walk: SnapshotWalk,
   batchSize: number,
 ): Promise<SnapshotBatch> {
+  const key = literal(keyField);
   const rows = await database.query<SnapshotBatch>(
     `with fence as materialized (${FENCE}),
      walk as materialized (
@@ -108,7 +116,9 @@ export async function snapshotBatch(
            when a.doc is null then 'missing_local'
            when b.doc is null then 'missing_remote'
            when scope.version is null then 'create'
-           when a.doc = b.doc or (a.doc = scope.base_a and b.doc = scope.base_b) then 'refresh'
+           when a.doc = scope.base_a and b.doc = scope.base_b then 'refresh'
+           when a.doc = b.doc and (a.doc -> ${key}, b.doc -> ${key}) is not distinct from
+             (scope.base_a -> ${key}, scope.base_b -> ${key}) then 'refresh'
            else 'keep'
          end as class
        from scope
@@ -125,9 +135,15 @@ export async function snapshotBatch(
      ),
      written as (
        insert into public.shadow_snapshots as s (crosswalk_id, a, b, a_token, b_token, version, taken_at)
-       select id, a, b, a_token, b_token, coalesce(version, 0) + 1, now()
-       from joined where class in ('create', 'refresh')
-       order by id
+       select joined.id, a, b, a_token, b_token, coalesce(version, 0) + 1, now()
+       from joined
+       -- A link that somebody takes away at this moment needs no snapshot any more.
+       cross join lateral (
+         select from public.integration_crosswalk cw where cw.id = joined.id
+         limit 1 for key share skip locked
+       ) living
+       where class in ('create', 'refresh')
+       order by joined.id
        on conflict (crosswalk_id) do update
          set a = excluded.a, b = excluded.b, a_token = excluded.a_token, b_token = excluded.b_token,
            version = excluded.version, taken_at = excluded.taken_at
