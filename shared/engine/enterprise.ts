@@ -17,6 +17,7 @@ import type { RemoteSchema } from "../connectors/connector.ts";
 import { RemoteError } from "../connectors/remote_error.ts";
 import type { GuardKind } from "../merge/guard_kinds.ts";
 import { countLinked } from "../store/backfill_store.ts";
+import { endAbandoned } from "../store/end_abandoned.ts";
 import { forgetFailures } from "../store/failure_store.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import {
@@ -61,7 +62,7 @@ const BATCH_RECORDS = 196;
 /** Records a step of the guard plans. */
 const GUARD_RECORDS = 500;
 
-/** An enumeration that is older is not acted upon, in ms. */
+/** An enumeration that is older is not acted upon, in ms. So a run that is silent for as long has nothing left to go on with. */
 const LIST_LIFE_MS = 24 * 60 * 60_000;
 
 /** What one call asks of a run. */
@@ -306,6 +307,17 @@ function isOutdated(run: Run, now: number): boolean {
   return typeof listedAt === "number" && now - listedAt > LIST_LIFE_MS;
 }
 
+/** Ends runs of any direction that nobody goes on with; what their workers sent is resolved next. */
+async function endOthers({ deps: { pool, log } }: Slice, run: Run): Promise<void> {
+  const ended = await endAbandoned(pool, {
+    functionName: run.function,
+    pair: run.pair,
+    silentMs: LIST_LIFE_MS,
+    resumable: true,
+  });
+  if (ended > 0) log("warn", "runs_abandoned", { runId: run.id, runs: ended });
+}
+
 async function work(slice: Slice, first: Run, call: EnterpriseCall): Promise<WorkEnd> {
   const { pool, pair, log, remote } = slice.deps;
   const step: Step = { slice, table: await openLocalTable(pool, pair), keyed: keyedTable(pair) };
@@ -318,7 +330,10 @@ async function work(slice: Slice, first: Run, call: EnterpriseCall): Promise<Wor
     log("warn", "epoch_restarted", { runId: run.id, reason });
     run = await startOver(pool, run, "Starting again from the list");
   }
-  if (run.params["dryRun"] !== true) await resolveIntents(slice, run);
+  if (run.params["dryRun"] !== true) {
+    await endOthers(slice, run);
+    await resolveIntents(slice, run);
+  }
   if (run.cursor["step"] === undefined) {
     const { run: read_, stop } = await read(step, run);
     if (stop !== null) return { done: false, reason: stop };
