@@ -6,7 +6,7 @@ import {
   changedConfig,
   clientId,
   equalPeople,
-  type TwoWayWorld,
+  TwoWayWorld,
   twoWayWorld,
 } from "./lib/two_way_world.ts";
 
@@ -231,6 +231,51 @@ Deno.test("an emptied address is a conflict that no decision turns into a blank"
   await world.sync();
   assertEquals((await world.client(1))?.email, address(1));
   assertEquals(await world.conflicts(), []);
+});
+
+Deno.test("what a one-way field kept apart is a conflict at the first edit after the field flows both ways", async () => {
+  const configOf = (flow: "to_remote" | "both", wins: "manual" | "local") =>
+    changedConfig({
+      fields: {
+        city: { local: "city", remote: "fields.city", wins, flow },
+        phone: { local: "phone", remote: "fields.phone", wins: "local", flow },
+      },
+    });
+  await using world = await twoWayWorld(import.meta.url, equalPeople(4), {
+    config: configOf("to_remote", "manual"),
+  });
+  const edit = { fields: { city: "Rome", phone: "+2" } };
+  for (const n of [1, 2, 3]) world.editSubscriber(n, edit);
+  await world.sync();
+  // The one who was edited since has a city again that both sides know.
+  await world.editClient(3, { city: "Bergen", phone: "+3" });
+  await world.sync();
+  const open = new TwoWayWorld(world.harness, configOf("both", "manual"));
+  await open.sync();
+  assertEquals([await open.conflicts(), (await open.client(1))?.city], [[], "Oslo"]);
+  await open.editClient(1, { city: "Kiel", phone: "+4" });
+  open.editSubscriber(2, { fields: { city: "Lima" } });
+  await open.editClient(3, { city: "Kiel" });
+  for (let run = 0; run < 2; run++) {
+    await open.sync();
+    assertEquals(await cities(open, 1), ["Kiel", "Rome"]);
+    assertEquals(await cities(open, 2), ["Oslo", "Lima"]);
+    assertEquals(await cities(open, 3), ["Kiel", "Kiel"]);
+    // Where one side wins, nobody is asked.
+    assertEquals(open.subscriber(1)?.fields["phone"], "+4");
+    assertEquals((await open.conflicts()).map(({ field, reason }) => [field, reason]), [
+      ["city", "first_link"],
+      ["city", "first_link"],
+    ]);
+  }
+  await open.decide(1, "city", "local");
+  await open.decide(2, "city", "remote");
+  await open.sync();
+  await open.editClient(1, { city: "Bonn" });
+  await open.sync();
+  assertEquals(open.subscriber(1)?.fields["city"], "Bonn");
+  assertEquals([(await open.client(2))?.city, await open.conflicts()], ["Lima", []]);
+  await open.assertQuiet();
 });
 
 Deno.test("a conflict and its decision wait while a run goes only one way", async () => {

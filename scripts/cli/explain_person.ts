@@ -4,6 +4,7 @@
  * @module
  */
 import { DEAD_AFTER_RUNS } from "../../shared/engine/plan_item.ts";
+import { oneWayMark } from "../../shared/merge/field_base.ts";
 import { conflictReason, showValue } from "./conflict_rows.ts";
 import { count } from "./format.ts";
 import type { LogLine, PersonFacts } from "./person_facts.ts";
@@ -145,7 +146,9 @@ function factLines(facts: PersonFacts): string[] {
     ...links.flatMap(({ shadow }) =>
       shadow === null || shadow.settled.length === 0
         ? []
-        : [`accepted as they are, though they differ: ${shadow.settled.join(", ")}`]
+        : [`accepted as they are, though they differ: ${
+          shadow.settled.filter((field) => !shadow.settled.includes(oneWayMark(field))).join(", ")
+        }`]
     ),
     ...conflicts.map(({ id, field, reason, status }) =>
       status === "open"

@@ -27,6 +27,22 @@ function mayHaveLeft(plan: ItemPlan & { kind: "create_local" }, { slice }: Batch
   );
 }
 
+/** How long what was listed is written to side A as it was, in ms: a run that is cut off goes on hours later. */
+const LIST_FRESH_MS = 5 * 60_000;
+
+/**
+ * Whether a plan goes by what an old list says of its record, rather than by what the shadow
+ * does. Of people just matched nothing is lost that way: what they edited since is an edit.
+ */
+function goesByOldList(plan: ItemPlan, { run, slice }: Batch): boolean {
+  const { listedAt } = run.cursor;
+  const now = slice.deps.remote.now();
+  if (typeof listedAt !== "number" || now - listedAt <= LIST_FRESH_MS) return false;
+  if (plan.kind !== "merge") return plan.kind === "create_local";
+  return plan.record.bState !== null &&
+    (plan.record.kind === "pair" || plan.plan.changes.length > 0);
+}
+
 function needsReading(plan: ItemPlan, batch: Batch): boolean {
   const { dryRun, justRead } = batch;
   if (plan.record.bId === null) return false;
@@ -35,6 +51,7 @@ function needsReading(plan: ItemPlan, batch: Batch): boolean {
   // Absence is proved by a read by id; that a page did not hold somebody is only a hint.
   if (plan.kind === "absence") return plan.gone !== "local" || plan.action !== "mark";
   if (dryRun) return false;
+  if (goesByOldList(plan, batch)) return true;
   if (plan.kind === "create_local") return mayHaveLeft(plan, batch);
   if (plan.kind !== "merge") return false;
   return plan.plan.changes.some(({ side }) => side === "remote");

@@ -15,6 +15,7 @@
  */
 import { RemoteError } from "../connectors/remote_error.ts";
 import type { GuardKind } from "../merge/guard_kinds.ts";
+import { endAbandoned } from "../store/end_abandoned.ts";
 import { forgetFailures } from "../store/failure_store.ts";
 import { holdFormerKeys } from "../store/former_keys.ts";
 import type { LocalTable } from "../store/local_table.ts";
@@ -55,7 +56,7 @@ const BATCH_RECORDS = 196;
 /** Records a step of the guard plans. */
 const GUARD_RECORDS = 500;
 
-/** An enumeration that is older is not acted upon, in ms. */
+/** An enumeration that is older is not acted upon, in ms. So a run that is silent for as long has nothing left to go on with. */
 const LIST_LIFE_MS = 24 * 60 * 60_000;
 
 /** What one call asks of a run. */
@@ -231,6 +232,17 @@ function restartReason(run: Run, pair: Pair, now: number, fresh: boolean): strin
   return fresh && Object.keys(run.cursor).length > 0 ? "list_outdated" : null;
 }
 
+/** Ends runs of any direction that nobody goes on with; what their workers sent is resolved next. */
+async function endOthers({ deps: { pool, log } }: Slice, run: Run): Promise<void> {
+  const ended = await endAbandoned(pool, {
+    functionName: run.function,
+    pair: run.pair,
+    silentMs: LIST_LIFE_MS,
+    resumable: true,
+  });
+  if (ended > 0) log("warn", "runs_abandoned", { runId: run.id, runs: ended });
+}
+
 async function work(slice: Slice, first: Run, call: EnterpriseCall): Promise<WorkEnd> {
   const { pool, pair, log, remote } = slice.deps;
   const restart = restartReason(first, pair, remote.now(), call.fresh);
@@ -242,7 +254,10 @@ async function work(slice: Slice, first: Run, call: EnterpriseCall): Promise<Wor
     log("warn", "epoch_restarted", { runId: run.id, reason: restart });
     run = await startOver(pool, run, "Starting again from the list");
   }
-  if (run.params["dryRun"] !== true) await resolveIntents(slice, run);
+  if (run.params["dryRun"] !== true) {
+    await endOthers(slice, run);
+    await resolveIntents(slice, run);
+  }
   if (run.cursor["step"] === undefined) {
     const { run: listed, stop } = await readStep(slice, table, run, ahead);
     if (stop !== null) return { done: false, reason: stop };

@@ -1,5 +1,6 @@
 import type { RemoteRecord } from "../connectors/connector.ts";
 import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
+import { oneWayMark } from "../merge/field_base.ts";
 import type { Json } from "../merge/json.ts";
 import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
 import { planNewRemote } from "../merge/plan_new.ts";
@@ -128,9 +129,10 @@ function baseAfter(
     const state: RecordState = { base, a, b, decisions: [], localRefusals: {} };
     const done = { local: false, remote: "not_done" } as const;
     const after = shadowAfter(rules, state, planRecord(rules, state, "both"), done);
+    const own = fields.flatMap((field) => [field, oneWayMark(field)]);
     const settled = [
-      ...base.settled.filter((field) => !fields.includes(field)),
-      ...after.settled.filter((field) => fields.includes(field)),
+      ...base.settled.filter((name) => !own.includes(name)),
+      ...after.settled.filter((name) => own.includes(name)),
     ];
     const [nextA, nextB] = [{ ...base.a, ...of(after.a) }, { ...base.b, ...of(after.b) }];
     const isAsBefore = sameJson(nextA, base.a) && sameJson(nextB, base.b);

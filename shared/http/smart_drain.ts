@@ -7,6 +7,7 @@ import type { SmartOutcome } from "../engine/smart_outcome.ts";
 import { CircuitOpenError } from "../limits/circuit_breaker_open_error.ts";
 import { QuotaExceededError } from "../limits/daily_quota_exceeded_error.ts";
 import type { Json } from "../merge/json.ts";
+import { endAbandoned } from "../store/end_abandoned.ts";
 import { enqueueChanged, peekChanged } from "../store/queue_scan.ts";
 import {
   claimQueued,
@@ -17,7 +18,6 @@ import {
 } from "../store/queue_store.ts";
 import { noteGuard } from "../store/run_store.ts";
 import { endRun } from "../store/runs.ts";
-import { endAbandoned } from "../store/smart_run_store.ts";
 import type { Answer } from "./handler.ts";
 import { smartEntry } from "./smart_answer.ts";
 import {
@@ -254,7 +254,12 @@ export async function drain(
   const pool = runtime.database();
   const drained: Drained = { out: [], runId: null, stopReason: null, ok: true };
   if (!dryRun) {
-    const ended = await endAbandoned(pool, SMART_SYNC, pair.name, STALE_MS);
+    const ended = await endAbandoned(pool, {
+      functionName: SMART_SYNC,
+      pair: pair.name,
+      silentMs: STALE_MS,
+      resumable: false,
+    });
     if (ended > 0) runtime.log("warn", "runs_abandoned", { runs: ended });
     if (full) {
       const table = await knownTable({ deps });

@@ -6,6 +6,13 @@ export interface FieldBase {
   readonly a: Json;
   readonly b: Json;
   readonly settled: boolean;
+  /** Whether it is settled only because nothing may flow back: nobody has agreed on it. Default no. */
+  readonly keptApart?: boolean;
+}
+
+/** What `settled` holds beside a field's name where the sides were kept apart by a rule that flows one way. */
+export function oneWayMark(field: string): string {
+  return `${field} (one way)`;
 }
 
 /**
@@ -21,5 +28,6 @@ export function fieldBase(base: Base | null, field: string): FieldBase | null {
     a: base.a[field] ?? null,
     b: base.b[field] ?? null,
     settled: base.settled.includes(field),
+    ...(base.settled.includes(oneWayMark(field)) ? { keptApart: true } : {}),
   };
 }

@@ -24,8 +24,9 @@ function winner(rule: ValueRule, conflict: ConflictReason): Source {
 }
 
 /** Whether a value that would give way to an edit of the other side was never agreed on, so that nobody there could see it. */
-function neverAgreed(base: FieldBase, given: Json): boolean {
-  return !base.settled && !sameJson(base.a, base.b) && given !== null;
+function neverAgreed(rule: ValueRule, base: FieldBase, given: Json): boolean {
+  const isAccepted = base.settled && !(base.keptApart === true && rule.flow === "both");
+  return !isAccepted && !sameJson(base.a, base.b) && given !== null;
 }
 
 function source(rule: ValueRule, base: FieldBase | null, a: Json, b: Json): Source {
@@ -34,7 +35,7 @@ function source(rule: ValueRule, base: FieldBase | null, a: Json, b: Json): Sour
     const inB = !sameJson(b, base.b);
     if (inA && inB) return winner(rule, "both_changed");
     const edited: Source = inA || inB ? { from: inA ? "local" : "remote", rule: "edit" } : null;
-    if (edited !== null && !neverAgreed(base, inA ? b : a)) return edited;
+    if (edited !== null && !neverAgreed(rule, base, inA ? b : a)) return edited;
     // Whoever edited one side could not see that the other's value was in question.
     if (edited !== null) return rule.wins === "manual" ? winner(rule, "first_link") : edited;
     if (base.settled) return null;

@@ -67,6 +67,23 @@ Deno.test("mergeValue() asks a person when a value was edited on which the sides
   }
 });
 
+Deno.test("mergeValue() asks a person at the first edit of what a one-way rule kept apart, once it flows both ways", () => {
+  const base = { a: "x", b: "y", settled: true, keptApart: true };
+  const outcome = (rule: ValueRule, a: Json, b: Json) => mergeValue(rule, false, base, a, b);
+  const open = valueRule({ wins: "manual" });
+  const asked = { kind: "conflict", reason: "first_link" } as const;
+  assertEquals(outcome(open, "z", "y"), asked);
+  assertEquals(outcome(open, "x", "z"), asked);
+  assertEquals(outcome(open, "x", "y"), { kind: "nothing" });
+  for (const wins of ["local", "remote"] as const) {
+    assertEquals(outcome(valueRule({ wins }), "z", "y").kind, "changes");
+  }
+  // Still one-way, what was edited against its way stays, and its source goes on.
+  const oneWay = valueRule({ wins: "manual", flow: "to_remote" });
+  assertEquals(outcome(oneWay, "x", "z"), { kind: "kept", reason: "one_way" });
+  assertEquals(outcome(oneWay, "z", "y").kind, "changes");
+});
+
 Deno.test("mergeValue() lets the policy decide where both sides were edited apart", () => {
   const rows = (outcome: string): Row[] => [
     [["x", "x"], "y", "z", outcome],

@@ -11,7 +11,10 @@ export type Flow = "both" | "to_local" | "to_remote";
 export interface Base {
   readonly a: CanonicalRecord;
   readonly b: CanonicalRecord;
-  /** Fields on which the sides may differ for good: what stands in them is known and accepted. */
+  /**
+   * Fields on which the sides may differ for good: what stands in them is known and accepted.
+   * Also marks of those among them that a one-way rule kept apart.
+   */
   readonly settled: readonly string[];
 }
 

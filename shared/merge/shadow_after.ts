@@ -1,4 +1,4 @@
-import { fieldBase } from "./field_base.ts";
+import { fieldBase, oneWayMark } from "./field_base.ts";
 import type { Json } from "./json.ts";
 import type { CanonicalRecord, PairRules } from "./pair.ts";
 import type { FieldChange, RecordPlan, RecordState } from "./record_plan.ts";
@@ -18,7 +18,7 @@ export interface PlanDone {
 export interface ShadowAfter {
   readonly a: CanonicalRecord;
   readonly b: CanonicalRecord;
-  /** Fields that differ, as is accepted. */
+  /** Fields that differ, as is accepted, and marks; see {@linkcode oneWayMark}. */
   readonly settled: readonly string[];
   /**
    * Whether `a` is what side A holds now. If so its change token may be stored
@@ -78,7 +78,10 @@ export function shadowAfter(
     const next = rule.kind === "set" ? setAfter(rule, after) : valueAfter(after);
     a[field] = next.a;
     b[field] = next.b;
-    if (next.settled && !sameJson(next.a, next.b)) settled.push(field);
+    if (next.settled && !sameJson(next.a, next.b)) {
+      settled.push(field);
+      if (next.keptApart === true) settled.push(oneWayMark(field));
+    }
     localClean &&= sameJson(next.a, after.a.held);
   }
   return { a, b, settled, localClean };

@@ -123,7 +123,7 @@ Deno.test("shadowAfter() settles what is kept for good", () => {
   assertEquals(shadow(agreed(), a, b, DONE), {
     a: { ...AGREED, ...a },
     b: { ...AGREED, ...b },
-    settled: ["note", "consent"],
+    settled: ["note", "note (one way)", "consent"],
     localClean: true,
   });
   const forbids = [{ consent: "complained" }, { consent: "bounced" }] as const;

@@ -26,8 +26,9 @@ export interface FieldAfter {
   readonly kept: KeptReason | null;
 }
 
-function settledBase(a: Json, b: Json): FieldBase {
-  return { a, b, settled: !sameJson(a, b) };
+function settledBase(a: Json, b: Json, keptApart = false): FieldBase {
+  const settled = !sameJson(a, b);
+  return { a, b, settled, ...(settled && keptApart ? { keptApart } : {}) };
 }
 
 /** The base as it was; what is still to be done must look so to the next plan too. */
@@ -41,11 +42,14 @@ function isDue(side: SideAfter): boolean {
 
 /** The next base of a field that holds one value: a value field, or consent. */
 export function valueAfter(after: FieldAfter): FieldBase {
-  const { a, b, isConflict, kept } = after;
+  const { base, a, b, isConflict, kept } = after;
   const isPartly = a.written || b.written;
   if (isConflict) return baseStays(after);
   const isLater = kept === "direction" || kept === "key_waits";
-  if (!isDue(a) && !isDue(b) && !isLater) return settledBase(a.held, b.held);
+  if (!isDue(a) && !isDue(b) && !isLater) {
+    const isStill = base?.keptApart === true && !isPartly;
+    return settledBase(a.held, b.held, kept === "one_way" || isStill);
+  }
   // One side of two holds the decided value and the other does not yet. Against
   // what was read, the first looks edited, and so the value goes on to the other.
   return isPartly ? { a: a.read, b: b.read, settled: false } : baseStays(after);
