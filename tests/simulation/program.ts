@@ -325,6 +325,12 @@ export class Program {
       return;
     }
     const { remote, step } = world;
+    if (world.leases.note(worker, sql, parameters, rows)) {
+      world.violate(
+        "a worker that lost its lease commits nothing",
+        `${worker.name}: ${shorten(sql)}`,
+      );
+    }
     if (/(?:insert into|update|delete from) public\.integration_crosswalk/.test(sql)) {
       this.#linksChanged = true;
     }
