@@ -7,7 +7,7 @@
 import type { FaultEffect, FaultRule } from "../../simulators/mailerlite/mod.ts";
 import { anyCall, DRAIN, FULL_RUN, laneOf, startCall } from "./calls.ts";
 import { checkCalm, checkForesight } from "./check_calm.ts";
-import { checkAnswer, checkWorkers } from "./checks.ts";
+import { checkAnswer, checkShadows, checkWorkers } from "./checks.ts";
 import type { Fate, Step } from "./scheduler.ts";
 import { Users } from "./users.ts";
 import { Webhooks } from "./webhooks.ts";
@@ -238,7 +238,9 @@ export class Program {
   async #absorb(isCommit: boolean): Promise<void> {
     if (this.#linksChanged || isCommit) await this.#world.readLinks();
     this.#linksChanged = false;
-    if (isCommit) await this.#world.local.absorb();
+    if (!isCommit) return;
+    await this.#world.local.absorb();
+    await checkShadows(this.#world);
   }
 
   async #befall(worker: Worker, doom: Doom): Promise<void> {
