@@ -206,6 +206,32 @@ Deno.test("nobody is created under the address of somebody who left that both si
   }
 });
 
+for (const side of ["client", "subscriber"] as const) {
+  Deno.test(`nobody is created under the address that somebody who left gave up before their ${side} was deleted`, async () => {
+    const config = changedConfig({ onLocalDelete: "delete", onRemoteMissing: "delete" });
+    const left = {
+      client: { marketing_status: "unsubscribed" },
+      subscriber: { status: "unsubscribed" },
+    } as const;
+    await using world = await twoWayWorld(import.meta.url, [left, {}, {}], { config });
+    if (side === "client") {
+      world.editSubscriber(1, { email: "moved@example.com" });
+      await world.deleteClient(1);
+    } else {
+      await world.editClient(1, { email: "moved@example.com" });
+      world.removeSubscriber(1);
+    }
+    await world.sync();
+    assertEquals((await world.conflicts()).map(({ reason }) => reason), ["deleted_but_edited"]);
+    await world.addClientAs("00000000-0000-4000-8000-000000000091", 1, {
+      marketing_status: "subscribed",
+    });
+    // One record at a time, so that nobody who left is planned together with the new client.
+    await world.syncAll({ maxRecords: 1 });
+    assertEquals([world.subscriber(1), await world.failures()], [undefined, []]);
+  });
+}
+
 Deno.test("an edit of somebody who was created without an answer does not give way to what was sent", async () => {
   const config = changedConfig({
     fields: { city: { local: "city", remote: "fields.city", wins: "remote" } },

@@ -181,7 +181,7 @@ function addMerge(
   if (changes.some(({ field }) => field === rules.keyField)) {
     effects.suppressions.push(...suppressionsOf(rules, state.a, state.b));
   }
-  effects.suppressions.push(...givenUpSuppressions(rules, plan));
+  effects.suppressions.push(...givenUpSuppressions(rules, plan, state.a, state.b));
   for (const { field, base, a, b, reason } of conflicts) {
     openConflict(effects, plan, { field, base: base === null ? null : { ...base }, a, b, reason });
   }
@@ -275,6 +275,7 @@ function addAbsence(
       reason: "deleted_but_edited",
     });
     effects.conflictCounts.set(record.ordinal, 1);
+    if (left !== null) effects.suppressions.push(...givenUpSuppressions(rules, plan, left));
     return "conflicted";
   }
   const consent = consentFieldOf(rules);

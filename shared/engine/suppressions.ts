@@ -31,17 +31,22 @@ export function suppressionsOf(
   );
 }
 
-/** The key under which somebody left and which neither side holds any more: soon no base does either. */
+/**
+ * The key under which somebody left and which no side holds any more: soon no base does either.
+ *
+ * @param sides What is left of the record: both sides, or one.
+ */
 export function givenUpSuppressions(
   rules: PairRules,
-  { record: { shadow }, state: { a, b } }: ItemPlan & { kind: "merge" },
+  { record: { shadow } }: ItemPlan,
+  ...sides: readonly CanonicalRecord[]
 ): Suppression[] {
   const field = consentFieldOf(rules);
   if (field === undefined || shadow === null) return [];
   return [shadow.a, shadow.b].flatMap((base) => {
     const key = base[rules.keyField] ?? null;
-    if ([a, b].some((side) => sameJson(side[rules.keyField] ?? null, key))) return [];
-    const forbidding = [a, b, base].map((each) => each[field]).find(isForbidding) ?? null;
+    if (sides.some((side) => sameJson(side[rules.keyField] ?? null, key))) return [];
+    const forbidding = [...sides, base].map((each) => each[field]).find(isForbidding) ?? null;
     return suppressionsOf(rules, { ...base, [field]: forbidding });
   });
 }

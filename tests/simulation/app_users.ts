@@ -34,6 +34,14 @@ export class AppUsers {
     );
   }
 
+  /** A client of whose subscriber the answer was lost is edited before anybody looks for it. */
+  async moveOn(id: string): Promise<string | null> {
+    const { dice } = this.#world;
+    if (dice.chance(0.5)) return await this.#hands.update(id, "email", this.#hands.address());
+    const [column] = dice.one(FIELDS) ?? FIELDS[0];
+    return await this.#hands.update(id, column, this.#hands.value());
+  }
+
   async address(): Promise<string | null> {
     const { dice, local, remote } = this.#world;
     const id = this.#hands.client();
@@ -70,6 +78,16 @@ export class AppUsers {
     return await this.#hands.update(id, "marketing_status", status);
   }
 
+  /** The address of somebody who left, rather one that nobody has any more. */
+  #leftAddress(): string | undefined {
+    const { dice, forbidden, local, remote } = this.#world;
+    const held = new Set([
+      ...[...remote.rows.values()].map(({ email }) => email),
+      ...[...local.clients.values()].map(({ email }) => String(email ?? "").trim().toLowerCase()),
+    ]);
+    return dice.one([...forbidden].filter((email) => !held.has(email))) ?? dice.one([...forbidden]);
+  }
+
   async add(): Promise<string | null> {
     const world = this.#world;
     const { dice, local, remote } = world;
@@ -81,7 +99,7 @@ export class AppUsers {
       : kind === "known"
       ? dice.one([...remote.addresses])
       : kind === "left"
-      ? dice.one([...world.forbidden])
+      ? this.#leftAddress()
       : this.#hands.address();
     const id = dice.uuid();
     const rows = await world.database.asUser(

@@ -85,7 +85,8 @@ function noteAnswer(world: World, body: Readonly<Record<string, unknown>>): void
   }
 }
 
-async function checkShadows(world: World): Promise<void> {
+/** Takes in what the sync has written down of both sides, and checks that it stood there. */
+export async function checkShadows(world: World): Promise<void> {
   for (const shadow of await readShadows(world)) {
     const sides = [["a", shadow.aId, shadow.a], ["b", shadow.bId, shadow.b]] as const;
     for (const [side, id, record] of sides) {
@@ -95,9 +96,12 @@ async function checkShadows(world: World): Promise<void> {
         world.violate("shadows hold what stood on their side", `${world.name(side, id)}.${slot}`);
       }
     }
-    for (const field of shadow.settled) {
+    for (const field of Object.keys(world.rules.fields)) {
       const [a = null, b = null] = [shadow.a[field], shadow.b[field]];
-      if (!sameJson(a, b)) world.versions.settle(shadow.aId, shadow.bId, field, a, b);
+      if (sameJson(a, b)) world.versions.agree(shadow.aId, shadow.bId, field);
+      else if (shadow.settled.includes(field)) {
+        world.versions.settle(shadow.aId, shadow.bId, field, a, b);
+      }
     }
     noteForbidden(world, shadow);
   }

@@ -78,6 +78,12 @@ export class LocalWatch {
         `${worker?.name} wrote ${change.tbl}`,
       );
     }
+    if (this.#world.leases.isOver(worker)) {
+      this.#world.violate(
+        "a worker that lost its lease commits nothing",
+        `${worker?.name} wrote ${change.tbl}`,
+      );
+    }
   }
 
   #absorbPartner({ id, old, new: row, worker }: LocalChange, by: Worker | undefined): void {

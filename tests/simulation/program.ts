@@ -7,7 +7,7 @@
 import type { FaultEffect, FaultRule } from "../../simulators/mailerlite/mod.ts";
 import { anyCall, DRAIN, FULL_RUN, laneOf, startCall } from "./calls.ts";
 import { checkCalm, checkForesight } from "./check_calm.ts";
-import { checkAnswer, checkWorkers } from "./checks.ts";
+import { checkAnswer, checkShadows, checkWorkers } from "./checks.ts";
 import type { Fate, Step } from "./scheduler.ts";
 import { Users } from "./users.ts";
 import { Webhooks } from "./webhooks.ts";
@@ -35,6 +35,8 @@ export class Program {
   readonly #cursors = new Map<string, string[]>();
   readonly #heard = new Set<Worker>();
   readonly #workerWorld: WorkerWorld;
+  /** Clients that were made at the remote just now, with an answer that nobody got. */
+  #unheard: readonly string[] = [];
   #linksChanged = false;
 
   constructor(world: World) {
@@ -223,6 +225,7 @@ export class Program {
     if (scheduler.isParked(worker)) this.#world.reach("a statement waited for another's lock");
     await this.#absorb(step.kind === "commit");
     if (step.what.includes("insert into public.sync_intents")) this.#interfere(worker);
+    await this.#moveOn();
     if (step.kind === "request") scheduler.wake();
     if (isDoomed && !scheduler.isParked(worker)) await this.#befall(worker, doom);
   }
@@ -235,10 +238,21 @@ export class Program {
     this.#world.tell(this.#users.interfere(intent.bId, intent.aId));
   }
 
+  /** Somebody edits who was made without an answer, before anybody can look for the record. */
+  async #moveOn(): Promise<void> {
+    if (this.#unheard.length === 0) return;
+    const id = this.#world.dice.one(this.#unheard);
+    this.#unheard = [];
+    if (id === undefined || this.#world.dice.chance(0.5)) return;
+    this.#world.tell(await this.#users.moveOn(id));
+  }
+
   async #absorb(isCommit: boolean): Promise<void> {
     if (this.#linksChanged || isCommit) await this.#world.readLinks();
     this.#linksChanged = false;
-    if (isCommit) await this.#world.local.absorb();
+    if (!isCommit) return;
+    await this.#world.local.absorb();
+    await checkShadows(this.#world);
   }
 
   async #befall(worker: Worker, doom: Doom): Promise<void> {
@@ -262,11 +276,15 @@ export class Program {
     }
     const response = await remote.answer(worker, request, fault);
     // What nobody may do twice is what a lost answer is worst for.
-    const isCreate = remote.knowledgeOf(worker).intents.some(({ operation }) =>
+    const creates = remote.knowledgeOf(worker).intents.filter(({ operation }) =>
       operation === "create"
     );
-    if (stormy && isCreate && request.method === "POST" && dice.chance(weather.faultShare * 6)) {
+    if (
+      stormy && creates.length > 0 && request.method === "POST" &&
+      dice.chance(weather.faultShare * 6)
+    ) {
       this.#world.add("answer of a create lost");
+      this.#unheard = creates.flatMap(({ aId }) => aId ?? []);
       throw new TypeError("connection reset by peer");
     }
     return response;
@@ -325,6 +343,12 @@ export class Program {
       return;
     }
     const { remote, step } = world;
+    if (world.leases.note(worker, sql, parameters, rows)) {
+      world.violate(
+        "a worker that lost its lease commits nothing",
+        `${worker.name}: ${shorten(sql)}`,
+      );
+    }
     if (/(?:insert into|update|delete from) public\.integration_crosswalk/.test(sql)) {
       this.#linksChanged = true;
     }

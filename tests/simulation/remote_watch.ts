@@ -266,10 +266,11 @@ export class RemoteWatch {
     this.#checkConsentOfNew(worker, row, aId);
     const earlier = this.made.get(aId) ?? [];
     this.made.set(aId, [...earlier, row.id]);
-    // Whoever has another key by now cannot be found.
+    // Whoever has another key by now cannot be found, unless the sync once knew whose it is; taken
+    // for a stranger, it belongs to somebody else since.
     const isKnown = (other: string) =>
       this.rows.get(other)?.email === world.versions.history("b", other, "email")[0]?.value ||
-      world.linkOf("b", other) !== null;
+      world.linkOf("b", other) !== null && world.partners.get(aId)?.has(other) === true;
     if (earlier.some((other) => other !== row.id && this.rows.has(other) && isKnown(other))) {
       world.violate("one record a person: no second create for the same record", name);
     }

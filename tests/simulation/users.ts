@@ -18,6 +18,7 @@ type Act = () => Promise<string | null> | string | null;
 export class Users {
   readonly #world: World;
   readonly #hands: Hands;
+  readonly #app: AppUsers;
   readonly #remote: RemoteUsers;
   readonly #acts: Readonly<Record<string, readonly [weight: number, act: Act]>>;
 
@@ -28,6 +29,7 @@ export class Users {
     const operators = new Operators(world, hands);
     this.#world = world;
     this.#hands = hands;
+    this.#app = app;
     this.#remote = remote;
     this.#acts = {
       editLocal: [16, () => app.edit()],
@@ -93,6 +95,11 @@ export class Users {
   /** Edits what a worker is just about to write: nothing it has read tells it. */
   interfere(bId: string, aId: string | null): string {
     return `interferes ${this.#remote.overtake(bId, aId) ?? "nowhere"}`;
+  }
+
+  /** Edits a client that was just made at the remote, of which the sync has not heard. */
+  async moveOn(aId: string): Promise<string> {
+    return `moves on ${await this.#app.moveOn(aId) ?? "nowhere"}`;
   }
 
   async #addPerson(): Promise<void> {

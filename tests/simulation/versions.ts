@@ -139,6 +139,14 @@ export class Versions {
     }
   }
 
+  /** The sync has written down that two records agree on a slot: what it kept apart there is over. */
+  agree(aId: string, bId: string, slot: string): void {
+    const theirs = this.history("b", bId, slot);
+    for (const own of this.history("a", aId, slot)) {
+      for (const other of theirs) this.#settled.delete(`${own.id}:${other.id}`);
+    }
+  }
+
   /** Whether who made `now` had before them what the sync keeps apart from `old`, of this side. */
   isSettled(side: Side, old: Version, now: Version): boolean {
     return ancestorsOf(now, false).some(({ id }) =>
@@ -161,11 +169,16 @@ export class Versions {
       isAncestor(written, now, false) && !this.isConfirmed(side, record, written)
     );
     const before = earlier[place - 1];
-    return before !== undefined && sameJson(before.value, old.value);
+    // What the sync has heard of since is its base, and so is not what came back.
+    return before !== undefined && sameJson(before.value, old.value) &&
+      this.isConfirmed(side, record, before) &&
+      earlier.slice(place).every((since) =>
+        sameJson(since.value, old.value) || !this.isConfirmed(side, record, since)
+      );
   }
 
   /**
-   * Whether somebody put back what had stood in a slot before its record was linked,
+   * Whether somebody put back what had stood in a slot when its record was linked,
    * while nothing that stood on either side since was ever agreed on: to who knows
    * both sides as they were linked, nothing has happened.
    */
@@ -173,14 +186,12 @@ export class Versions {
     if (old.link === null) return false;
     const stood = this.history(side, old.record, old.slot);
     const list = stood.slice(0, stood.lastIndexOf(old) + 1);
-    const place = list.findLastIndex(({ link, value }) =>
-      link !== old.link && sameJson(value, old.value)
-    );
+    const place = list.findLastIndex(({ link }) => link !== old.link);
     const theirs = this.history(otherSide(side), partner, old.slot);
     const isAgreed = (own: Version, other: Version) =>
       sameJson(own.value, other.value) ||
       this.#settled.has(side === "a" ? `${own.id}:${other.id}` : `${other.id}:${own.id}`);
-    return place >= 0 &&
+    return sameJson(list[place]?.value, old.value) &&
       list.slice(place).every((own) =>
         own.same.length === 0 && !theirs.some((other) => isAgreed(own, other))
       );

@@ -9,6 +9,7 @@ import { requirePair, type SyncConfig } from "../../shared/engine/config.ts";
 import { MailerLiteSimulator } from "../../simulators/mailerlite/mod.ts";
 import { Dice } from "./dice.ts";
 import type { Invariant, Rarity, Violation } from "./findings.ts";
+import { Leases } from "./leases.ts";
 import { LocalWatch } from "./local_watch.ts";
 import { RemoteWatch } from "./remote_watch.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -55,6 +56,7 @@ export class World {
   readonly scheduler: Scheduler;
   readonly simulator: MailerLiteSimulator;
   readonly versions = new Versions();
+  readonly leases = new Leases();
   readonly local: LocalWatch;
   readonly remote: RemoteWatch;
   readonly violations: Violation[] = [];
