@@ -37,7 +37,7 @@ import { applyOverride, type Override } from "./apply_override.ts";
 import type { Batch, Tally } from "./batch.ts";
 import { allowedKinds, flowOf, keyedTable, storedSchema } from "./batch_config.ts";
 import { GuardError } from "./guard_error.ts";
-import { guardCounters, leastFloor, runGuard } from "./guard.ts";
+import { guardCounters, mayTrip, runGuard } from "./guard.ts";
 import { openLocalTable } from "./open_sides.ts";
 import { planBatch } from "./plan_batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
@@ -147,8 +147,10 @@ async function guard(step: Step, first: Run): Promise<{ run: Run; stop: StopReas
   const { slice } = step;
   const { pool, pair } = slice.deps;
   let run = first;
-  // Fewer records than any limit minds need no look ahead.
-  if (numberIn(run, "work") > leastFloor(pair.rules)) {
+  const { guarded } = run.cursor;
+  // A walk that was laid out before these were counted is looked at in any case.
+  const records = typeof guarded === "number" ? guarded : Number.POSITIVE_INFINITY;
+  if (mayTrip(pair.rules, numberIn(run, "linked"), records)) {
     const batch = batchOf(step, run, storedCounts(run));
     for (let planned = numberIn(run, "planned");;) {
       const items = await nextWork(pool, run, planned, numberIn(run, "total"), GUARD_RECORDS);

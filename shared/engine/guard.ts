@@ -98,6 +98,15 @@ export function guardCounters(
   );
 }
 
+/**
+ * Whether so many records could break a limit, whatever is planned for each. If not,
+ * there is no need to plan them all before the first is written.
+ */
+export function mayTrip(rules: PairRules, linked: number, records: number): boolean {
+  const most = { deletes: records, unsubscribes: records, blanks: records, updates: records };
+  return trippedGuard(most, linked, rules.limits, new Set()) !== null;
+}
+
 /** The most records of any kind that no limit can stop: with fewer there is nothing to guard. */
 export function leastFloor(rules: PairRules): number {
   return Math.min(...KINDS.map((kind) => rules.limits[kind].floor));

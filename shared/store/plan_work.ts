@@ -9,8 +9,8 @@ export interface WorkPlanned {
   readonly pauseRequested: boolean;
   /** Records of the walk: links, matches, and records without a partner. */
   readonly total: number;
-  /** Of them, those that something may be done about. */
-  readonly work: number;
+  /** Of them, links and matches to be looked at: what limits may stop. */
+  readonly guarded: number;
   /** Of them, links and matches: what limits are a share of. */
   readonly linked: number;
 }
@@ -91,7 +91,11 @@ export async function planWork(
          where exists (select from touched)
        ) n using (id)
      ),
-     linked as materialized (select count(*) as n from links),
+     linked as materialized (
+       select (select count(*) from public.integration_crosswalk cw
+           where cw.pair = (select pair from fence) and cw.link_state = 'linked')
+         - (select count(*) from touched t where 'matched' in (t.a_state, t.b_state)) as n
+     ),
      unlinked as (
        select case side when 'b' then 2 else 3 end as part, record_id as k,
          case side when 'b' then partner_id::uuid else record_id::uuid end as a_id,
@@ -126,23 +130,23 @@ export async function planWork(
        select fence.id, fence.epoch, p.ordinal, p.kind, p.crosswalk_id, p.a_id, p.b_id
        from fence, placed p
        on conflict (run_id, epoch, ordinal) do nothing
-       returning kind
      ),
      counts as materialized (
        select (linked.n
            + (select count(*) from placed where crosswalk_id is null))::integer as total,
-         (select count(*) from written where kind <> 'held')::integer as work,
+         (select count(*) from placed
+          where kind in ('pair', 'match', 'absent_local', 'absent_remote'))::integer as guarded,
          (linked.n + (select count(*) from placed where kind = 'match'))::integer as linked
        from linked
      )
      update public.sync_runs as r
      set cursor = r.cursor || $3::jsonb || jsonb_build_object(
-         'total', c.total, 'work', c.work, 'linked', c.linked, 'at', 0, 'planned', 0),
+         'total', c.total, 'guarded', c.guarded, 'linked', c.linked, 'at', 0, 'planned', 0),
        phase = $4, total_batches = c.total, current_batch = 0,
        heartbeat_at = now(), last_updated_at = now()
      from fence, counts c
      where r.id = fence.id
-     returning r.pause_requested as "pauseRequested", c.total, c.work, c.linked`,
+     returning r.pause_requested as "pauseRequested", c.total, c.guarded, c.linked`,
     [run.id, run.fencing, JSON.stringify(cursor), phase],
   );
   return committed(rows, run);

@@ -1,0 +1,35 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { pairRules } from "../../tests/lib/merge_rules.ts";
+import { trippedGuard } from "../merge/guard_kinds.ts";
+import { mayTrip } from "./guard.ts";
+
+const rules = pairRules({}, {
+  limits: {
+    deletes: { percent: 5, floor: 20 },
+    unsubscribes: { percent: 10, floor: 50 },
+    blanks: { percent: 2, floor: 20 },
+    updates: { percent: 50, floor: 100 },
+  },
+});
+
+Deno.test("mayTrip() goes by the strictest limit", () => {
+  assertEquals([mayTrip(rules, 0, 20), mayTrip(rules, 0, 21)], [false, true]);
+  assertEquals([mayTrip(rules, 24_222, 484), mayTrip(rules, 24_222, 485)], [false, true]);
+  assertEquals(mayTrip(rules, 24_222, Number.POSITIVE_INFINITY), true);
+});
+
+Deno.test("no limit is broken by records of which mayTrip() says so, whatever becomes of each", () => {
+  const few = fc.nat({ max: 400 });
+  fc.assert(fc.property(few, few, few, few, few, fc.nat({ max: 10_000 }), (...given) => {
+    const [records, deletes, unsubscribes, blanks, updates, linked] = given;
+    fc.pre(!mayTrip(rules, linked, records));
+    const counts = {
+      deletes: Math.min(deletes, records),
+      unsubscribes: Math.min(unsubscribes, records),
+      blanks: Math.min(blanks, records),
+      updates: Math.min(updates, records),
+    };
+    assertEquals(trippedGuard(counts, linked, rules.limits, new Set()), null);
+  }));
+});
