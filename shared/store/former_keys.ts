@@ -25,6 +25,8 @@ export async function holdFormerKeys(
   const [field, { local }] = consent;
   // What is found by way of a reference is not the person's own.
   const live = local.includes(".") ? "null" : `lower(btrim(t.${identifier(local)}::text))`;
+  const isFresh = (side: string) =>
+    `((${side} ->> ${literal(keyField)}) collate "C" in (select natural_key from fresh)) is true`;
   const words = FORBIDDING.map(literal).join(", ");
   await database.query(
     `with fence as materialized (${FENCE}),
@@ -33,7 +35,8 @@ export async function holdFormerKeys(
        from fence join public.sync_stage s on s.run_id = fence.id and s.epoch = fence.epoch
        where s.side = 'a' and s.state = 'free' and s.natural_key <> ''
      ),
-     -- Read once, and not at all where nobody is new. "is true" makes a look-up in a hash of it.
+     -- Read once, and not at all where nobody is new. "is true" makes a look-up in a hash of it;
+     -- and of each shadow first, before its keys become rows, which would cost twice as much.
      former as materialized (
        select held.key, s.crosswalk_id,
          array[s.a ->> ${literal(field)}, s.b ->> ${literal(field)}] as consents
@@ -42,7 +45,8 @@ export async function holdFormerKeys(
          values (s.a ->> ${literal(keyField)}), (s.b ->> ${literal(keyField)})
        ) held (key)
        where exists (select from fresh)
-         and (held.key collate "C" in (select natural_key from fresh)) is true
+         and (${isFresh("s.a")} or ${isFresh("s.b")})
+         and held.key collate "C" in (select natural_key from fresh)
      ),
      taken as (
        select fresh.record_id, min(cw.b_id) as b_id
