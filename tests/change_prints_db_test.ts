@@ -157,7 +157,7 @@ Deno.test("4: who compares side B with a shadow that is written at this moment d
   await whileShadowChanges(world, 1, () =>
     commitPageRest(world.pool, run, {
       side: "b",
-      listed: [],
+      listed: null,
       records: JSON.stringify(records.map(({ id, b }, n) => [id, "", b, null, String(n + 1)])),
       unreadable: [],
       requests: 0,
@@ -196,7 +196,7 @@ Deno.test("who compares side A and who compares side B never wait for each other
       stageChangedLocal(world.pool, run, table),
       commitPageRest(world.pool, run, {
         side: "b",
-        listed: [],
+        listed: null,
         records: JSON.stringify(page),
         unreadable: [],
         requests: 0,
@@ -256,7 +256,7 @@ Deno.test("who compares side B passes over a link that goes at this moment", asy
     await whileLinkGoes(world, 1, () =>
       commitPageRest(world.pool, run, {
         side: "b",
-        listed: [],
+        listed: null,
         records: JSON.stringify(records.map(({ id, b }, n) => [id, "", b, null, String(n + 1)])),
         unreadable: [],
         requests: 0,

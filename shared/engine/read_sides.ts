@@ -7,8 +7,6 @@ import { type Print, printText } from "../merge/print.ts";
 import {
   commitPageRest,
   commitUnchangedPages,
-  ID_SEPARATOR,
-  type ListedIds,
   type PageCommitted,
   stageFreeLocal,
   type UnchangedPages,
@@ -41,8 +39,7 @@ interface Step {
 interface ReadPage {
   /** Where it starts. */
   readonly cursor: string;
-  /** The ids of all its records that can be told. */
-  readonly listed: ListedIds;
+  readonly number: number;
   /** Records with another fingerprint than they were last seen with, or with none. */
   readonly differing: readonly Json[];
   /** Their fingerprints, by id. */
@@ -81,22 +78,24 @@ function takeApart(
   raw: RawPage,
   number: number,
 ): ReadPage {
+  const before = scanner.ids.length;
   let scanned: ScannedPage;
   try {
     scanned = scanPage(scanner, raw.answer);
   } catch (error) {
+    scanner.ids.cut(before);
     if (!(error instanceof SyntaxError)) throw error;
     // The parser's message quotes the text it stumbled over.
     throw invalidAnswer();
   } finally {
     freeBytes(raw.answer);
   }
-  const { ids, differing, prints, seen, envelope } = scanned;
+  const { differing, prints, seen, envelope } = scanned;
   dropRows(envelope, scanner.projection.rows);
-  const listed = raw.watch.length === 0 ? [] : ids.split(ID_SEPARATOR);
+  const listed = raw.watch.length === 0 ? [] : scanner.ids.since(before);
   const rest = { envelope, watched: raw.watch.filter((id) => listed.includes(id)) };
   const { next } = connector.readRest(cursor, { ...rest, rows: [] });
-  return { cursor, listed: { number, ids }, differing, prints, seen, rest, next };
+  return { cursor, number, differing, prints, seen, rest, next };
 }
 
 /** Decodes the rows that differ, and stages what is not as its shadow says. */
@@ -137,12 +136,14 @@ async function commitDiffering(
   });
 }
 
-/** Stores pages, of which only the last may hold what differs. */
-async function commitPages(step: Step, pages: readonly ReadPage[]): Promise<void> {
+/** Stores pages, of which only the last may hold what differs, and takes their ids off the list. */
+async function commitPages(step: Step, pages: readonly ReadPage[], ids: IdList): Promise<void> {
   const { slice, run, seen } = step;
   const { pool, pair } = slice.deps;
+  const [first] = pages;
   const last = pages.at(-1);
-  if (last === undefined) return;
+  if (first === undefined || last === undefined) return;
+  const listed = { number: first.number, ids: ids.take() };
   const records = pages.reduce((sum, page) => sum + page.seen, 0);
   seen.b += records;
   if (last.next === null && seen.b === 0) {
@@ -150,10 +151,10 @@ async function commitPages(step: Step, pages: readonly ReadPage[]): Promise<void
     if (linked > 0) throw new RemoteEmptyError(linked);
   }
   const group: UnchangedPages = {
-    listed: pages.map(({ listed }) => listed),
+    listed,
     seen: records,
     requests: slice.takeRequests(),
-    cursor: { b: { next: last.next, done: last.next === null }, page: last.listed.number + 1 },
+    cursor: { b: { next: last.next, done: last.next === null }, page: last.number + 1 },
     phase: phaseOf(step),
   };
   slice.committed(
@@ -161,6 +162,7 @@ async function commitPages(step: Step, pages: readonly ReadPage[]): Promise<void
       ? await commitDiffering(step, last, group)
       : await commitUnchangedPages(pool, run, group),
   );
+  freeBytes(listed.ids);
 }
 
 async function readRemote(
@@ -194,7 +196,7 @@ async function readRemote(
   }
 
   const unstored: ReadPage[] = [];
-  const store = () => commitPages(step, unstored.splice(0));
+  const store = () => commitPages(step, unstored.splice(0), ids);
 
   async function commit(page: ReadPage, isLast: boolean): Promise<void> {
     unstored.push(page);
@@ -232,7 +234,7 @@ async function readFreeLocal(step: Step, table: LocalTable): Promise<StopReason 
     slice.committed(
       await commitPageRest(pool, run, {
         side: "a",
-        listed: [],
+        listed: null,
         records: page.left.text,
         unreadable: page.left.unreadable.map(({ id }) => id),
         requests: 0,

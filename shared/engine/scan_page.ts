@@ -19,14 +19,12 @@ export interface PageScanner {
   readonly fingerprint: Fingerprint;
   /** Fingerprints of records that need no look. */
   readonly known: PrintSet;
-  /** Room for the ids of one page at a time. */
+  /** Takes the ids of all records that can be told. */
   readonly ids: IdList;
 }
 
 /** A page of the list, of which only what has to be looked at is still there. */
 export interface ScannedPage {
-  /** The ids of all records that can be told, in one text; see {@linkcode IdList}. */
-  readonly ids: string;
   /** Records with another fingerprint than they were last seen with, or with none. */
   readonly differing: readonly Json[];
   /** Their fingerprints, by id. */
@@ -68,7 +66,6 @@ export function scanPage(
   bytes: RawPage["answer"],
 ): ScannedPage {
   const form = new RegExp(projection.id.pattern);
-  ids.clear();
   const differing: Json[] = [];
   const prints = new Map<string, Print>();
   let seen = 0;
@@ -99,5 +96,5 @@ export function scanPage(
     return row.end;
   });
   const around = `${textOf(bytes, 0, start)}[]${textOf(bytes, end, bytes.length)}`;
-  return { ids: ids.joined(), differing, prints, seen, envelope: JSON.parse(around) };
+  return { differing, prints, seen, envelope: JSON.parse(around) };
 }

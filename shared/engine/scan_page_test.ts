@@ -4,10 +4,9 @@ import type { Json } from "../merge/json.ts";
 import type { PairRules } from "../merge/pair.ts";
 import type { Print } from "../merge/print.ts";
 import type { Projection } from "../merge/projection.ts";
-import { ID_SEPARATOR } from "../store/enumeration_store.ts";
 import { IdList } from "./id_list.ts";
 import { PrintSet } from "./print_set.ts";
-import { type ScannedPage, scanPage } from "./scan_page.ts";
+import { scanPage } from "./scan_page.ts";
 
 const LIMIT = { percent: 5, floor: 20 };
 const rules: PairRules = {
@@ -52,16 +51,13 @@ function known(prints: Iterable<Print>): PrintSet {
 
 function scan(text: string, prints: Iterable<Print> = []) {
   const fingerprint = fingerprintOf(rules, projection);
-  const scanner = { projection, fingerprint, known: known(prints), ids: new IdList() };
-  return scanPage(scanner, encoder.encode(text));
+  const ids = new IdList();
+  const scanner = { projection, fingerprint, known: known(prints), ids };
+  return { ...scanPage(scanner, encoder.encode(text)), ids: ids.since(0) };
 }
 
 function page(data: Json, meta: Json = { next: "x", data: [1] }): string {
   return JSON.stringify({ meta, answer: { more: [], data, last: true } }, null, 1);
-}
-
-function idsOf({ ids }: ScannedPage): string[] {
-  return ids.split(ID_SEPARATOR);
 }
 
 const PEOPLE = [
@@ -82,7 +78,7 @@ Deno.test("scanPage() keeps the records whose prints are not known, with their p
   );
   assertEquals(second.differing, [edited]);
   assertEquals([...second.prints.keys()], ["2"]);
-  assertEquals([idsOf(second), second.seen], [["1", "2", "3"], 3]);
+  assertEquals([second.ids, second.seen], [["1", "2", "3"], 3]);
 });
 
 Deno.test("scanPage() gives the answer without its records", () => {
@@ -107,7 +103,7 @@ Deno.test("scanPage() leaves to others what it cannot tell", () => {
   const scanned = scan(page(odd));
   assertEquals(scanned.differing, odd);
   // The last one's id can be told, its address cannot.
-  assertEquals([scanned.prints.size, idsOf(scanned), scanned.seen], [0, ["6"], odd.length]);
+  assertEquals([scanned.prints.size, scanned.ids, scanned.seen], [0, ["6"], odd.length]);
 });
 
 Deno.test("scanPage() refuses an answer that is cut off anywhere, or holds no list, and quotes nothing of it", () => {

@@ -57,7 +57,7 @@ async function stageRemote(
   slice.committed(
     await commitPageRest(pool, run, {
       side: "b",
-      listed: [],
+      listed: null,
       records: left.text,
       unreadable,
       requests: slice.takeRequests(),

@@ -31,17 +31,17 @@ export interface PageCommitted {
   readonly pauseRequested: boolean;
 }
 
-/** Which ids a page of side B holds. */
+/** Which ids pages of side B hold. */
 export interface ListedIds {
-  /** Number of the page in its enumeration; a page read again replaces itself. */
+  /** Number of the first of the pages in its enumeration; read again, they replace themselves. */
   readonly number: number;
-  /** Ids of its records, in one text, with {@linkcode ID_SEPARATOR} between them. */
-  readonly ids: string;
+  /** Ids of their records, in one text in UTF-8, with {@linkcode ID_SEPARATOR} between them. */
+  readonly ids: Uint8Array;
 }
 
 /** Pages of side B whose records are all as they were seen last. */
 export interface UnchangedPages {
-  readonly listed: readonly ListedIds[];
+  readonly listed: ListedIds;
   /** Records of the pages. */
   readonly seen: number;
   readonly requests: number;
@@ -87,10 +87,11 @@ function held<Row extends { readonly held: boolean }>(rows: readonly Row[], run:
 /** Stands between the ids of a page; it is in none of them. */
 export const ID_SEPARATOR = "\x1f";
 
-function noted(numbers: string, ids: string): string {
+function noted(number: string, ids: string): string {
   return `insert into public.sync_seen (run_id, epoch, page, ids)
-       select fence.id, fence.epoch, listed.page, string_to_array(listed.ids, E'\\x1f')
-       from fence cross join unnest(${numbers}::integer[], ${ids}::text[]) listed (page, ids)
+       select fence.id, fence.epoch, ${number}::integer,
+         string_to_array(convert_from(${ids}::bytea, 'UTF8'), E'\\x1f')
+       from fence where ${number}::integer is not null
        on conflict (run_id, epoch, page) do update set ids = excluded.ids`;
 }
 
@@ -115,8 +116,8 @@ export async function commitUnchangedPages(
     [
       run.id,
       run.fencing,
-      pages.listed.map(({ number }) => number),
-      pages.listed.map(({ ids }) => ids),
+      pages.listed.number,
+      pages.listed.ids,
       JSON.stringify(pages.cursor),
       pages.phase,
       pages.seen,
@@ -130,7 +131,7 @@ export async function commitUnchangedPages(
 export interface RestOfPage {
   readonly side: "a" | "b";
   /** The ids of the whole page, and of unchanged ones before it, where it is one of an enumeration of side B. */
-  readonly listed: readonly ListedIds[];
+  readonly listed: ListedIds | null;
   /** A JSON array of `[id, key, canonical record, token or null, fingerprint or null]`. */
   readonly records: string;
   /** Ids of records that could not be read. */
@@ -223,8 +224,8 @@ export async function commitPageRest(
       page.side === "a" ? "localRead" : "remoteListed",
       page.seen,
       page.requests,
-      page.listed.map(({ number }) => number),
-      page.listed.map(({ ids }) => ids),
+      page.listed?.number ?? null,
+      page.listed?.ids ?? null,
     ],
   );
   return committed(rows, run);
