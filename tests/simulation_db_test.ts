@@ -27,6 +27,7 @@ const NEEDS_MANY_SEEDS: readonly Rarity[] = [
   "the circuit breaker opened",
   "a run waited for the rate limit",
   "a commit went through and its answer was lost",
+  "a request was repeated below the client",
 ];
 
 function numberOf(variable: string): number | undefined {
