@@ -168,3 +168,17 @@ Deno.test("a new client under the address that somebody who may be written to ha
   assertEquals(world.subscriber(1)?.fields["name"], "Bea");
   await assertQuiet(world);
 });
+
+Deno.test("11: a linked client does not get the address that somebody who left has given up, whoever is named", async () => {
+  for (const named of [[2], [1, 2]]) {
+    await using world = await twoWayWorld(import.meta.url, [UNSUBSCRIBED, {}, {}]);
+    world.editSubscriber(1, { email: "moved@example.com" });
+    await world.editClient(1, { email: "moved@example.com" });
+    await world.editClient(2, { email: address(1) });
+    await world.smart({ emails: named.map((n) => n === 1 ? "moved@example.com" : address(1)) });
+    assertEquals([world.subscriber(1), world.subscriber(2)?.status], [undefined, "active"]);
+    assertEquals((await world.conflicts()).map(({ field, reason }) => [field, reason]), [
+      ["email", "suppressed_key"],
+    ]);
+  }
+});
