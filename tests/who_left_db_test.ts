@@ -84,19 +84,21 @@ for (const [how, revive] of Object.entries(REVIVALS)) {
         simulator: { switches: { reviveUnsubscribed: "active" } },
       });
       const id = world.subscriber(1)?.id;
-      if (left) await world.editClient(1, { marketing_status: "subscribed" });
+      const own = "own@example.com";
+      if (left) await world.editClient(1, { marketing_status: "subscribed", email: own });
       await world.addClient(4, { first_name: "Bea" });
       await revive(world);
       for (let runs = 0; runs < 3; runs++) await world.sync();
       assertEquals([world.subscriber(4)?.id, world.subscriber(1)], [id, undefined]);
-      await world.smart({ emails: [address(1)] });
-      assertEquals(world.subscriber(1), undefined);
-      // Nor under a client of another id.
+      await world.smart({ emails: [address(1), own] });
+      assertEquals([world.subscriber(1), world.subscriberAt(own)], [undefined, undefined]);
+      // Nor as a client of another id.
       if (left) {
         await world.deleteClient(1);
         await world.addClientAs(otherId(1), 1);
+        await world.addClientAs(otherId(2), 1, { email: own });
         await world.sync();
-        assertEquals(world.subscriber(1), undefined);
+        assertEquals([world.subscriber(1), world.subscriberAt(own)], [undefined, undefined]);
       }
       await assertQuiet(world);
     });
