@@ -84,19 +84,21 @@ for (const [how, revive] of Object.entries(REVIVALS)) {
         simulator: { switches: { reviveUnsubscribed: "active" } },
       });
       const id = world.subscriber(1)?.id;
-      if (left) await world.editClient(1, { marketing_status: "subscribed" });
+      const own = "own@example.com";
+      if (left) await world.editClient(1, { marketing_status: "subscribed", email: own });
       await world.addClient(4, { first_name: "Bea" });
       await revive(world);
       for (let runs = 0; runs < 3; runs++) await world.sync();
       assertEquals([world.subscriber(4)?.id, world.subscriber(1)], [id, undefined]);
-      await world.smart({ emails: [address(1)] });
-      assertEquals(world.subscriber(1), undefined);
-      // Nor under a client of another id.
+      await world.smart({ emails: [address(1), own] });
+      assertEquals([world.subscriber(1), world.subscriberAt(own)], [undefined, undefined]);
+      // Nor as a client of another id.
       if (left) {
         await world.deleteClient(1);
         await world.addClientAs(otherId(1), 1);
+        await world.addClientAs(otherId(2), 1, { email: own });
         await world.sync();
-        assertEquals(world.subscriber(1), undefined);
+        assertEquals([world.subscriber(1), world.subscriberAt(own)], [undefined, undefined]);
       }
       await assertQuiet(world);
     });
@@ -167,4 +169,18 @@ Deno.test("a new client under the address that somebody who may be written to ha
   await world.sync();
   assertEquals(world.subscriber(1)?.fields["name"], "Bea");
   await assertQuiet(world);
+});
+
+Deno.test("11: a linked client does not get the address that somebody who left has given up, whoever is named", async () => {
+  for (const named of [[2], [1, 2]]) {
+    await using world = await twoWayWorld(import.meta.url, [UNSUBSCRIBED, {}, {}]);
+    world.editSubscriber(1, { email: "moved@example.com" });
+    await world.editClient(1, { email: "moved@example.com" });
+    await world.editClient(2, { email: address(1) });
+    await world.smart({ emails: named.map((n) => n === 1 ? "moved@example.com" : address(1)) });
+    assertEquals([world.subscriber(1), world.subscriber(2)?.status], [undefined, "active"]);
+    assertEquals((await world.conflicts()).map(({ field, reason }) => [field, reason]), [
+      ["email", "suppressed_key"],
+    ]);
+  }
 });

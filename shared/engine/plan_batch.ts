@@ -3,10 +3,11 @@ import type { Json } from "../merge/json.ts";
 import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
 import type { ConflictReason } from "../merge/record_plan.ts";
 import type { Database } from "../store/database.ts";
+import { movesToFormerKeys } from "../store/former_keys.ts";
 import { readReferenceShares, type ReferenceEdit } from "../store/reference_store.ts";
 import { loadRecords, type WorkItem } from "../store/work_store.ts";
 import type { Batch } from "./batch.ts";
-import { keyRefusals } from "./key_moves.ts";
+import { keyRefusals, takenKey } from "./key_moves.ts";
 import { type ItemPlan, planItem, type PlanOptions } from "./plan_item.ts";
 
 type Refusals = Map<string, Record<string, ConflictReason>>;
@@ -118,6 +119,26 @@ function withoutForbidden(plans: readonly ItemPlan[], { keyField, fields }: Pair
   );
 }
 
+/** Keeps keys from records that somebody who must not be written to has given up and no run has committed. */
+async function withoutFormerKeys(
+  batch: Batch,
+  database: Database,
+  plans: readonly ItemPlan[],
+): Promise<readonly ItemPlan[]> {
+  const { rules } = batch.slice.deps.pair;
+  const moves = plans.flatMap((plan) => {
+    const key = takenKey(plan, rules.keyField);
+    const { ordinal, crosswalkId } = plan.record;
+    return key === null ? [] : [{ ordinal, crosswalkId, key }];
+  });
+  const held = await movesToFormerKeys(database, batch.run, batch.keyed, rules, moves);
+  return plans.map((plan) =>
+    held.has(plan.record.ordinal)
+      ? planItem({ ...plan.record, suppressed: true }, optionsFor(batch))
+      : plan
+  );
+}
+
 /** Loads and plans records of the walk. */
 export async function planBatch(
   batch: Batch,
@@ -127,6 +148,7 @@ export async function planBatch(
   const { fields, keyField } = batch.slice.deps.pair.rules;
   const keyPath = fields[keyField]?.local ?? "";
   const records = await loadRecords(database, batch.run, batch.table, keyPath, items);
-  const plans = records.map((record) => planItem(record, optionsFor(batch)));
+  const first = records.map((record) => planItem(record, optionsFor(batch)));
+  const plans = await withoutFormerKeys(batch, database, first);
   return withoutForbidden(await replan(batch, database, plans), batch.slice.deps.pair.rules);
 }
