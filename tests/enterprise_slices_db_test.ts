@@ -11,6 +11,7 @@ import { watched } from "./lib/mortal.ts";
 import { oneOfEverything } from "./lib/one_of_everything.ts";
 import { assertConserved } from "./lib/run_invariants.ts";
 import type { TwoWayReplay } from "./lib/two_way_state.ts";
+import { address } from "./lib/two_way_people.ts";
 import {
   changedConfig,
   type EnterpriseAnswer,
@@ -292,4 +293,24 @@ Deno.test("a run that is cut off waits for the next call, and its row says why",
   const last = await world.sync({ maxRecords: 3 });
   assertEquals([last.stopReason, last.done, last.recordsProcessed], ["complete", true, 1]);
   assertEquals((await runRow(world))["status"], "completed");
+});
+
+Deno.test("4: an edit that brings back what the list's first call knew is found by the next run", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(240), {
+    simulator: { switches: { subscribersPageMax: "clamp_100" } },
+  });
+  const isolate = slow(world, /^GET .*\/subscribers\?/);
+  const first = await world.sync({ maxDurationMs: 1_000 }, isolate);
+  assertEquals([first.stopReason, first.recordsProcessed], ["time_limit", 0]);
+  // On a page that the second call reads.
+  const before = String((await world.client(239))?.city);
+  await world.editClient(239, { city: "Rome" });
+  await world.smart({ emails: [address(239)] });
+  assertEquals(world.subscriber(239)?.fields["city"], "Rome");
+  world.editSubscriber(239, { fields: { city: before } });
+  const second = await world.sync({ maxDurationMs: 1_000 }, isolate);
+  assertEquals([second.done, second.runId, second.updatesApplied], [true, first.runId, 0]);
+  await world.syncAll();
+  assertEquals((await world.client(239))?.city, before);
+  assertEquals(world.subscriber(239)?.fields["city"], before);
 });

@@ -12,7 +12,7 @@ import { isEmpty, moveRun } from "../store/run_store.ts";
 import { rememberSchema } from "../store/schema_store.ts";
 import { withWholeSets } from "../store/whole_sets.ts";
 import { managedSets } from "./batch_config.ts";
-import { readKnownPrints } from "./known_prints.ts";
+import { keepKnownPrints, type KnownPrints, readKnownPrints } from "./known_prints.ts";
 import { LocalEmptyError } from "./local_empty_error.ts";
 import { checkRemoteSchema } from "./open_sides.ts";
 import { PrintSet } from "./print_set.ts";
@@ -25,36 +25,50 @@ import { waitForAll } from "./wait_for_all.ts";
 const PHASE = "Reading both sides";
 
 /** What reading needs before it begins, on its way while side A's table is looked up. */
-export interface ReadAhead extends AsyncDisposable {
+export class ReadAhead implements AsyncDisposable {
+  readonly #slice: Slice;
+  readonly #known: Promise<KnownPrints>;
+  #isKept = false;
   /** What the account holds; null where the enumeration has begun. */
   readonly schema: Promise<RemoteSchema> | null;
   /** The fingerprints side B was last seen with. */
   readonly known: Promise<PrintSet>;
-}
 
-/**
- * Sends for what reading needs. Both only look, so it does no harm if the run fails
- * before it reads anything, for a column that does not exist say.
- *
- * @param restarts Whether the run starts again from the list, wherever it is.
- */
-export function readAheadOf(slice: Slice, run: Run, restarts: boolean): ReadAhead {
-  const { pool, pair } = slice.deps;
-  const { step, page = 0 } = run.cursor;
-  const isListed = !restarts && (step !== undefined || sideCursor(run, "b").done);
-  const isBegun = !restarts && (step !== undefined || page !== 0);
-  const schema = isBegun ? null : pair.remote.connector.describe(slice.remote);
-  const known = isListed ? Promise.resolve(new PrintSet()) : readKnownPrints(pool);
-  // They may fail before anybody waits for them.
-  schema?.catch(() => {});
-  known.catch(() => {});
-  return {
-    schema,
-    known,
-    async [Symbol.asyncDispose]() {
-      await Promise.allSettled([schema, known.then((set) => set[Symbol.dispose]())]);
-    },
-  };
+  /**
+   * Sends for it. All of it only looks, so it does no harm if the run fails before it
+   * reads anything, for a column that does not exist say.
+   *
+   * @param restarts Whether the run starts again from the list, wherever it is.
+   */
+  constructor(slice: Slice, run: Run, restarts: boolean) {
+    const { pool, pair, remote } = slice.deps;
+    const { step, page = 0 } = run.cursor;
+    const isListed = !restarts && (step !== undefined || sideCursor(run, "b").done);
+    const isBegun = !restarts && (step !== undefined || page !== 0);
+    const now = remote.now();
+    this.#slice = slice;
+    this.schema = isBegun ? null : pair.remote.connector.describe(slice.remote);
+    this.#known = isListed
+      ? Promise.resolve({ prints: new PrintSet(), readAt: now })
+      : readKnownPrints(pool, run, now);
+    this.known = this.#known.then(({ prints }) => prints);
+    // They may fail before anybody waits for them.
+    this.schema?.catch(() => {});
+    this.known.catch(() => {});
+  }
+
+  /** Keeps what the next slice of the list needs too. */
+  async keep(run: Run): Promise<void> {
+    keepKnownPrints(this.#slice.deps.pool, run, await this.#known);
+    this.#isKept = true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled([
+      this.schema,
+      this.known.then((prints) => this.#isKept ? null : prints[Symbol.dispose]()),
+    ]);
+  }
 }
 
 /** Checks what the account holds, and makes the managed names it lacks where that is allowed. */
@@ -118,5 +132,6 @@ export async function readStep(
     // Once a run, however many slices reading takes: it looks at every link.
     started.cursor["compared"] === true ? null : compareLocal(slice, started, table),
   ]);
+  if (stop !== null) await ahead.keep(started);
   return { run: started, stop };
 }
