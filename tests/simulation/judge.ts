@@ -44,6 +44,14 @@ export function judge(world: World, write: Overwrite): void {
     world.violate("nothing is invented: what is written stood on the other side", what);
     return;
   }
+  if (!world.versions.decided(side, record, now.value, old)) {
+    if (rule?.kind === "value" && !rule.mayBlank && now.value === null) {
+      world.violate("nothing is emptied that may not be", what);
+    }
+    const isAgainst = rule?.kind === "value" &&
+      rule.flow === (side === "a" ? "to_remote" : "to_local");
+    if (isAgainst) world.violate("dry runs and the other direction write nothing", what);
+  }
   if (isAncestor(old, now, true)) return;
   if (rule?.kind === "set" && now.value === true) return;
   // Agreed on while somebody edited: what they saw had been read on both sides, and was alike.
