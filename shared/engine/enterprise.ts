@@ -160,7 +160,11 @@ async function readWith(
   ]);
   for (const end of ends) if (end.status === "rejected") throw end.reason;
   const [sides] = ends;
-  return { run: started, stop: sides.status === "fulfilled" ? sides.value : null };
+  if (sides.status === "rejected") return { run: started, stop: null };
+  const { stop, nameless } = sides.value;
+  // The pages have written it into the stored cursor, and this one is from before them.
+  const cursor = nameless ? { ...started.cursor, nameless } : started.cursor;
+  return { run: { ...started, cursor }, stop };
 }
 
 async function match(step: Step, run: Run): Promise<Run> {

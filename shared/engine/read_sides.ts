@@ -30,6 +30,16 @@ interface Step {
   readonly slice: Slice;
   readonly run: Run;
   readonly seen: { a: number; b: number };
+  /** Whether a record of side B did not tell its id. */
+  nameless: boolean;
+}
+
+/** How far reading came. */
+export interface SidesRead {
+  /** Why it stopped before the end, or null. */
+  readonly stop: StopReason | null;
+  /** Whether a record of side B did not tell its id, and so may be any that was not listed. */
+  readonly nameless: boolean;
 }
 
 /** A page of side B, of which only what has to be looked at is still there. */
@@ -113,6 +123,8 @@ async function commitDiffering(
     const print = page.prints.get(id);
     return print === undefined ? null : printText(print);
   };
+  const nameless = unreadable.some(({ id }) => id === null);
+  step.nameless ||= nameless;
   const left = stageText(
     records.map((record) => ({ ...record, seen: seen(record.id) })),
     "remote",
@@ -130,7 +142,7 @@ async function commitDiffering(
     seen: page.seen,
     cursor: {
       ...cursor,
-      ...(unreadable.some(({ id }) => id === null) ? { nameless: true } : {}),
+      ...(nameless ? { nameless } : {}),
     },
     phase: phaseOf(step),
   });
@@ -228,7 +240,6 @@ async function readFreeLocal(step: Step, table: LocalTable): Promise<StopReason 
  *
  * @param schema Where the enumeration starts; null where that is behind it.
  * @param known The fingerprints side B was last seen with; waited for with the first page.
- * @returns Why it stopped before the end, or null.
  */
 export async function readSides(
   slice: Slice,
@@ -236,9 +247,9 @@ export async function readSides(
   table: LocalTable,
   schema: RemoteSchema | null,
   known: Promise<PrintSet>,
-): Promise<StopReason | null> {
+): Promise<SidesRead> {
   const { localRead = 0, remoteListed = 0 } = run.counters;
-  const step: Step = { slice, run, seen: { a: localRead, b: remoteListed } };
+  const step: Step = { slice, run, seen: { a: localRead, b: remoteListed }, nameless: false };
   const ends = await Promise.allSettled([
     readRemote(step, schema, known),
     readFreeLocal(step, table),
@@ -248,5 +259,5 @@ export async function readSides(
     if (end.status === "rejected") throw end.reason;
     stop ??= end.value;
   }
-  return stop;
+  return { stop, nameless: step.nameless };
 }
