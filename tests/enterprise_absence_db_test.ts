@@ -236,6 +236,32 @@ Deno.test("a record that the list left out and that is there by its id is not go
   await world.assertQuiet();
 });
 
+Deno.test("a list with a record that does not tell its id proves nobody's absence at the remote", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(4), {
+    config: changedConfig({ onRemoteMissing: "delete", onLocalDelete: "delete" }),
+  });
+  world.removeSubscriber(1);
+  await world.deleteClient(2);
+  const { handle } = world.simulator;
+  const withoutId = async (request: Request): Promise<Response> => {
+    const response = await handle.call(world.simulator, request);
+    if (!request.url.includes("/subscribers?")) return response;
+    const body = await response.json() as { data: { id: string | null; email: string }[] };
+    for (const row of body.data) if (row.email === address(3)) row.id = null;
+    return Response.json(body, { headers: response.headers });
+  };
+  const fetch = (input: RequestInfo | URL, init?: RequestInit) =>
+    withoutId(new Request(input, init));
+  const answer = await world.sync({}, { fetch });
+  assertEquals([answer.updatesApplied, answer.done], [1, true]);
+  assertEquals([world.subscriber(2), await world.linkState(2)], [undefined, "unlinked"]);
+  assertEquals([await world.linkState(1), await world.linkState(3)], ["linked", "linked"]);
+  await world.sync();
+  assertEquals([await world.client(1), await world.linkState(1)], [undefined, "unlinked"]);
+  assertEquals(await world.linkState(3), "linked");
+  await world.assertQuiet();
+});
+
 Deno.test("what is gone from one side stays unknown to a run that goes the other way", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(4), {
     config: changedConfig({ onLocalDelete: "delete", onRemoteMissing: "delete" }),

@@ -33,6 +33,16 @@ interface Step {
   readonly slice: Slice;
   readonly run: Run;
   readonly seen: { a: number; b: number };
+  /** Whether a record of side B did not tell its id. */
+  nameless: boolean;
+}
+
+/** How far reading came. */
+export interface SidesRead {
+  /** Why it stopped before the end, or null. */
+  readonly stop: StopReason | null;
+  /** Whether a record of side B did not tell its id, and so may be any that was not listed. */
+  readonly nameless: boolean;
 }
 
 /** A page of side B, of which only what has to be looked at is still there. */
@@ -116,6 +126,8 @@ async function commitDiffering(
     const print = page.prints.get(id);
     return print === undefined ? null : printText(print);
   };
+  const nameless = unreadable.some(({ id }) => id === null);
+  step.nameless ||= nameless;
   const left = stageText(
     records.map((record) => ({ ...record, seen: seen(record.id) })),
     "remote",
@@ -131,7 +143,7 @@ async function commitDiffering(
     ],
     cursor: {
       ...cursor,
-      ...(unreadable.some(({ id }) => id === null) ? { nameless: true } : {}),
+      ...(nameless ? { nameless } : {}),
     },
   });
 }
@@ -253,7 +265,6 @@ async function readFreeLocal(step: Step, table: LocalTable): Promise<StopReason 
  *
  * @param schema Where the enumeration starts; null where that is behind it.
  * @param known The fingerprints side B was last seen with; waited for with the first page.
- * @returns Why it stopped before the end, or null.
  */
 export async function readSides(
   slice: Slice,
@@ -261,12 +272,12 @@ export async function readSides(
   table: LocalTable,
   schema: RemoteSchema | null,
   known: Promise<PrintSet>,
-): Promise<StopReason | null> {
+): Promise<SidesRead> {
   const { localRead = 0, remoteListed = 0 } = run.counters;
-  const step: Step = { slice, run, seen: { a: localRead, b: remoteListed } };
+  const step: Step = { slice, run, seen: { a: localRead, b: remoteListed }, nameless: false };
   const [remote, local] = await waitForAll([
     readRemote(step, schema, known),
     readFreeLocal(step, table),
   ]);
-  return remote ?? local;
+  return { stop: remote ?? local, nameless: step.nameless };
 }

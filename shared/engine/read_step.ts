@@ -127,11 +127,13 @@ export async function readStep(
       rememberSchema(pool, pair.name, pair.fingerprint, sets),
     ]);
   }
-  const [stop] = await waitForAll([
+  const [{ stop, nameless }] = await waitForAll([
     readSides(slice, started, table, schema, ahead.known),
     // Once a run, however many slices reading takes: it looks at every link.
     started.cursor["compared"] === true ? null : compareLocal(slice, started, table),
   ]);
   if (stop !== null) await ahead.keep(started);
-  return { run: started, stop };
+  // The pages have written it into the stored cursor, and this one is from before them.
+  const cursor = nameless ? { ...started.cursor, nameless } : started.cursor;
+  return { run: { ...started, cursor }, stop };
 }

@@ -9,6 +9,7 @@ export const INVARIANTS = [
   "deletion needs proof: what is called gone was deleted by somebody",
   "unmapped fields and unmanaged groups are never written",
   "nothing is invented: what is written stood on the other side",
+  "nothing is emptied that may not be",
   "consent only ever falls by the sync",
   "nobody is created whom the consent does not allow",
   "one record a person: no second create for the same record",

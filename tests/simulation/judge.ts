@@ -2,7 +2,15 @@ import { isForbidding } from "../../shared/merge/consent_order.ts";
 import type { Json } from "../../shared/merge/json.ts";
 import type { FieldRule } from "../../shared/merge/pair.ts";
 import { sameJson } from "../../shared/merge/same_json.ts";
-import { type Copied, hadSeen, isAncestor, isBack, ruleOfSlot, type Side } from "./versions.ts";
+import {
+  type Copied,
+  hadSeen,
+  isAncestor,
+  isBack,
+  ruleOfSlot,
+  type Side,
+  type Version,
+} from "./versions.ts";
 import type { Worker } from "./worker.ts";
 import type { World } from "./world.ts";
 
@@ -32,6 +40,16 @@ export interface Overwrite extends Copied {
   readonly readAt: number | null;
 }
 
+/** Whether a name that the sync puts back was removed by who had before them what both sides had agreed on. */
+function isAgreedAway(world: World, { side, record, old }: Overwrite, now: Version): boolean {
+  const { versions } = world;
+  return old.by === "user" && old.link !== null && old.link === world.linkOf(side, record)?.id &&
+    isAncestor(now, old, true) && versions.isConfirmed(now.side, now.record, now) &&
+    old.seen.some((seen) =>
+      seen.value === true && versions.isConfirmed(old.side, old.record, seen)
+    );
+}
+
 /** Judges a write of the sync: what it overwrote was seen by whoever wrote the new value, or the policy says so. */
 export function judge(world: World, write: Overwrite): void {
   const { side, record, slot, partner, old, now, readAt } = write;
@@ -44,8 +62,17 @@ export function judge(world: World, write: Overwrite): void {
     world.violate("nothing is invented: what is written stood on the other side", what);
     return;
   }
+  if (!world.versions.decided(side, record, now.value, old)) {
+    if (rule?.kind === "value" && !rule.mayBlank && now.value === null) {
+      world.violate("nothing is emptied that may not be", what);
+    }
+    const isAgainst = rule?.kind === "value" &&
+      rule.flow === (side === "a" ? "to_remote" : "to_local");
+    if (isAgainst) world.violate("dry runs and the other direction write nothing", what);
+  }
   if (isAncestor(old, now, true)) return;
-  if (rule?.kind === "set" && now.value === true) return;
+  // A name stays where it was added and removed at once, but not where who removed it had seen it agreed on.
+  if (rule?.kind === "set" && now.value === true && !isAgreedAway(world, write, now)) return;
   // Agreed on while somebody edited: what they saw had been read on both sides, and was alike.
   const wasAgreed = now.seen.some((seen) =>
     sameJson(seen.value, old.value) && world.versions.isConfirmed(now.side, now.record, seen)

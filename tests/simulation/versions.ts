@@ -348,6 +348,17 @@ export class Versions {
     return list.findLast((version) => sameJson(version.value, value)) ?? null;
   }
 
+  /** What an operator decided that may have put a value in the place of another. */
+  decided(side: Side, record: string, value: Json, old: Version): Version | undefined {
+    return this.#operators.findLast((version) =>
+      version.slot === old.slot && sameJson(version.value, value) &&
+      version.seen.some((seen) =>
+        // Also where somebody edited on since: then it gives way to the decision unseen.
+        this.history(side, record, old.slot).includes(seen) || isAncestor(old, seen, true)
+      )
+    );
+  }
+
   #source(
     side: Side,
     record: string,
@@ -356,13 +367,7 @@ export class Versions {
     partner: string | null,
     old: Version,
   ): Version | null {
-    const decided = this.#operators.findLast((version) =>
-      version.slot === slot && sameJson(version.value, value) &&
-      version.seen.some((seen) =>
-        // Also where somebody edited on since: then it gives way to the decision unseen.
-        this.history(side, record, slot).includes(seen) || isAncestor(old, seen, true)
-      )
-    );
+    const decided = this.decided(side, record, value, old);
     const theirs = partner === null
       ? null
       : this.#find(this.history(otherSide(side), partner, slot), value);
