@@ -14,14 +14,10 @@ export async function abortable<T>(
   call: string,
   whenLate: (result: T) => void = () => {},
 ): Promise<T> {
-  const error = new RemoteError(
-    "retryable",
-    "aborted",
-    `Cannot send ${call}: stopped`,
-  );
-  if (signal.aborted) throw error;
+  const error = () => new RemoteError("retryable", "aborted", `Cannot send ${call}: stopped`);
+  if (signal.aborted) throw error();
   const stopped = Promise.withResolvers<never>();
-  const stop = () => stopped.reject(error);
+  const stop = () => stopped.reject(error());
   signal.addEventListener("abort", stop, { once: true });
   try {
     const work = start();
