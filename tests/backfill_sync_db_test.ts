@@ -35,7 +35,7 @@ function worker(harness: Harness, overrides: Partial<Runtime> = {}) {
 }
 
 /** A worker to whom every commit of a batch takes a minute, so that a slice ends after two of them. */
-function slowWorker(harness: Harness, definition = config) {
+function slowWorker(harness: Harness, overrides: Partial<Runtime> = {}) {
   let now = 0;
   const { pool } = harness;
   const slow: DatabasePool = {
@@ -47,7 +47,8 @@ function slowWorker(harness: Harness, definition = config) {
     transaction: (work) => pool.transaction(work),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
-  return backfillSync(definition, harness.runtime({ monotonic: () => now, database: () => slow }));
+  const runtime = harness.runtime({ ...overrides, monotonic: () => now, database: () => slow });
+  return backfillSync(config, runtime);
 }
 
 async function statusRow(harness: Harness): Promise<Record<string, unknown>> {
@@ -510,6 +511,21 @@ Deno.test("a changed configuration starts the enumeration of an unfinished run a
   );
   assertEquals(rows, [{ field: "email" }]);
   assertEquals(await harness.pool.query(`select epoch from public.sync_runs`), [{ epoch: 2 }]);
+});
+
+Deno.test("a run that is gone on with days later matches nobody by what it read then", async () => {
+  await using harness = await functionHarness(import.meta.url, { people, simulator: SMALL_PAGES });
+  await call(slowWorker(harness), { wait: true, autoContinue: false });
+  const after = (days: number) => ({ now: () => Date.now() + days * 24 * 60 * 60_000 });
+  const epoch = async () => (await harness.pool.query(`select epoch from public.sync_runs`));
+  await call(slowWorker(harness, after(0.5)), { wait: true, autoContinue: false });
+  assertEquals(await epoch(), [{ epoch: 1 }]);
+  await call(backfillSync(config, harness.runtime(after(2))), { wait: true });
+  assertEquals(await epoch(), [{ epoch: 2 }]);
+  const rows = await harness.pool.query(
+    `select status, counters -> 'linked' as linked from public.sync_runs`,
+  );
+  assertEquals(rows, [{ status: "completed", linked: SIZE.pairs }]);
 });
 
 Deno.test("a record that cannot be read is reported, and the run cannot say completed", async () => {

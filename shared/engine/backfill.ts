@@ -19,7 +19,7 @@ import type { Run } from "../store/run.ts";
 import { planSnapshots, snapshotBatch, type SnapshotWalk } from "../store/snapshot_store.ts";
 import { openLocalTable } from "./open_sides.ts";
 import { runSlice, type Slice, type SliceDeps, type WorkEnd } from "./slice.ts";
-import { stageSides } from "./stage_sides.ts";
+import { LIST_LIFE_MS, listedAtOf, stageSides } from "./stage_sides.ts";
 import type { StopReason } from "./stop_reason.ts";
 
 // The remote no longer knows where the list was left, or leads in a circle.
@@ -67,9 +67,14 @@ async function work(slice: Slice, first: Run): Promise<WorkEnd> {
   const link = first.params["link"] !== false;
   let run = first;
   const stored = run.cursor["fingerprint"];
-  if (typeof stored === "string" && stored !== pair.fingerprint) {
-    slice.deps.log("warn", "epoch_restarted", { runId: run.id, reason: "configuration_changed" });
-    run = await restartEpoch(pool, run, "Starting again, because the configuration was changed");
+  const isChanged = typeof stored === "string" && stored !== pair.fingerprint;
+  const now = slice.deps.remote.now();
+  // Matched by what was read weeks ago, people would be linked who are others by now.
+  if (isChanged || now - (listedAtOf(run) ?? now) > LIST_LIFE_MS) {
+    const reason = isChanged ? "configuration_changed" : "list_outdated";
+    slice.deps.log("warn", "epoch_restarted", { runId: run.id, reason });
+    const why = isChanged ? "the configuration was changed" : "what was read is a day old";
+    run = await restartEpoch(pool, run, `Starting again, because ${why}`);
   }
   let at = stepOf(run);
   if (at === "stage") {
@@ -78,7 +83,11 @@ async function work(slice: Slice, first: Run): Promise<WorkEnd> {
     at = link ? "link" : "plan";
   }
   if (at === "link") {
-    const cursor = { step: "plan", fingerprint: pair.fingerprint };
+    const cursor = {
+      step: "plan",
+      fingerprint: pair.fingerprint,
+      listedAt: listedAtOf(run) ?? now,
+    };
     slice.committed(await linkUniqueKeys(pool, run, cursor, "Matching records by key"));
     at = "plan";
   }

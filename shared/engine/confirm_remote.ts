@@ -12,6 +12,7 @@ import { replan } from "./plan_batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
 import type { Slice } from "./slice.ts";
 import { remoteFor } from "./urgency.ts";
+import { listedAtOf } from "./stage_sides.ts";
 
 /** A batch's plans, each made from what the remote holds this moment where it is about to be written there. */
 export interface Confirmed {
@@ -35,9 +36,9 @@ const LIST_FRESH_MS = 5 * 60_000;
  * does. Of people just matched nothing is lost that way: what they edited since is an edit.
  */
 function goesByOldList(plan: ItemPlan, { run, slice }: Batch): boolean {
-  const { listedAt } = run.cursor;
+  const listedAt = listedAtOf(run);
   const now = slice.deps.remote.now();
-  if (typeof listedAt !== "number" || now - listedAt <= LIST_FRESH_MS) return false;
+  if (listedAt === null || now - listedAt <= LIST_FRESH_MS) return false;
   if (plan.kind !== "merge") return plan.kind === "create_local";
   return plan.record.bState !== null &&
     (plan.record.kind === "pair" || plan.plan.changes.length > 0);

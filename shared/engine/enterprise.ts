@@ -45,6 +45,7 @@ import type { Pair } from "./pair.ts";
 import { ReadAhead, readStep } from "./read_step.ts";
 import { resolveIntents } from "./resolve_intents.ts";
 import { runSlice, type Slice, type SliceDeps, type WorkEnd } from "./slice.ts";
+import { LIST_LIFE_MS, listedAtOf } from "./stage_sides.ts";
 import type { StopReason } from "./stop_reason.ts";
 
 // The remote no longer knows where the list was left, or leads in a circle.
@@ -55,9 +56,6 @@ const BATCH_RECORDS = 196;
 
 /** Records a step of the guard plans. */
 const GUARD_RECORDS = 500;
-
-/** An enumeration that is older is not acted upon, in ms. So a run that is silent for as long has nothing left to go on with. */
-const LIST_LIFE_MS = 24 * 60 * 60_000;
 
 /** What one call asks of a run. */
 export interface EnterpriseCall {
@@ -226,11 +224,12 @@ async function apply(step: Step, run: Run, call: EnterpriseCall): Promise<StopRe
 
 /** Why a run has to start again from the list, or null. */
 function restartReason(run: Run, pair: Pair, now: number, fresh: boolean): string | null {
-  const { fingerprint, listedAt } = run.cursor;
+  const { fingerprint } = run.cursor;
+  const listedAt = listedAtOf(run);
   if (typeof fingerprint === "string" && fingerprint !== pair.fingerprint) {
     return "configuration_changed";
   }
-  if (typeof listedAt === "number" && now - listedAt > LIST_LIFE_MS) return "list_outdated";
+  if (listedAt !== null && now - listedAt > LIST_LIFE_MS) return "list_outdated";
   return fresh && Object.keys(run.cursor).length > 0 ? "list_outdated" : null;
 }
 

@@ -46,9 +46,11 @@ export async function readKnownPrints(
   now: number,
 ): Promise<KnownPrints> {
   const left = kept.get(database);
-  kept.delete(database);
-  if (left !== undefined && left.list === listOf(run) && now - left.readAt <= LIFE_MS) return left;
-  left?.prints[Symbol.dispose]();
+  if (left !== undefined && left.list === listOf(run) && now - left.readAt <= LIFE_MS) {
+    kept.delete(database);
+    return left;
+  }
+  forgetKnownPrints(database);
   const prints = new PrintSet();
   let after = 0;
   for (let read = 0; read < MOST;) {
@@ -63,6 +65,12 @@ export async function readKnownPrints(
 
 /** Leaves them to the next slice of the list that is worked on in this isolate. */
 export function keepKnownPrints(database: Database, run: Run, known: KnownPrints): void {
-  kept.get(database)?.prints[Symbol.dispose]();
+  forgetKnownPrints(database);
   kept.set(database, { list: listOf(run), ...known });
+}
+
+/** Gives back what was left for a list that is at its end. */
+export function forgetKnownPrints(database: Database): void {
+  kept.get(database)?.prints[Symbol.dispose]();
+  kept.delete(database);
 }

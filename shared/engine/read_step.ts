@@ -12,7 +12,12 @@ import { isEmpty, moveRun } from "../store/run_store.ts";
 import { rememberSchema } from "../store/schema_store.ts";
 import { withWholeSets } from "../store/whole_sets.ts";
 import { managedSets } from "./batch_config.ts";
-import { keepKnownPrints, type KnownPrints, readKnownPrints } from "./known_prints.ts";
+import {
+  forgetKnownPrints,
+  keepKnownPrints,
+  type KnownPrints,
+  readKnownPrints,
+} from "./known_prints.ts";
 import { LocalEmptyError } from "./local_empty_error.ts";
 import { checkRemoteSchema } from "./open_sides.ts";
 import { PrintSet } from "./print_set.ts";
@@ -48,6 +53,7 @@ export class ReadAhead implements AsyncDisposable {
     const now = remote.now();
     this.#slice = slice;
     this.schema = isBegun ? null : pair.remote.connector.describe(slice.remote);
+    if (isListed) forgetKnownPrints(pool);
     this.#known = isListed
       ? Promise.resolve({ prints: new PrintSet(), readAt: now })
       : readKnownPrints(pool, run, now);

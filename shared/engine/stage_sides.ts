@@ -23,6 +23,9 @@ import { waitForAll } from "./wait_for_all.ts";
 
 const LOCAL_PAGE_RECORDS = 1000;
 
+/** What was read longer ago is not acted upon, in ms. */
+export const LIST_LIFE_MS = 24 * 60 * 60_000;
+
 /** A page of either side, of which the database has staged what it could. */
 interface StagePage {
   /** The records it left. */
@@ -44,6 +47,8 @@ interface Step {
   readonly slice: Slice;
   readonly run: Run;
   readonly seen: { a: number; b: number };
+  /** When the run began to read, in ms since 1970. */
+  readonly listedAt: number;
 }
 
 /** Where the reading of a side was left. */
@@ -54,6 +59,12 @@ export function sideCursor(run: Run, side: "a" | "b"): SideCursor {
   }
   const { next, done } = stored;
   return { next: typeof next === "string" ? next : null, done: done === true };
+}
+
+/** When a run began to read, in ms since 1970; null where it has not. */
+export function listedAtOf(run: Run): number | null {
+  const { listedAt } = run.cursor;
+  return typeof listedAt === "number" ? listedAt : null;
 }
 
 /** A number as a person reads it. */
@@ -70,6 +81,7 @@ async function commitPage(step: Step, side: "a" | "b", page: StagePage): Promise
   seen[side] += page.seen;
   const cursor: { [name: string]: Json } = {
     fingerprint: pair.fingerprint,
+    listedAt: step.listedAt,
     [side]: { next: page.next, done: page.next === null },
   };
   slice.committed(
@@ -278,7 +290,8 @@ export async function stageSides(
   table: LocalTable,
 ): Promise<StopReason | null> {
   const { localRead = 0, remoteListed = 0 } = run.counters;
-  const step: Step = { slice, run, seen: { a: localRead, b: remoteListed } };
+  const listedAt = listedAtOf(run) ?? slice.deps.remote.now();
+  const step: Step = { slice, run, seen: { a: localRead, b: remoteListed }, listedAt };
   // Before anything is read: this is where a refused key or a wrong name shows.
   const start = await remoteStart(slice, run);
   const [remote, local] = await waitForAll([

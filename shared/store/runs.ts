@@ -115,6 +115,12 @@ export function acquireRun(pool: DatabasePool, request: RunRequest): Promise<Acq
     }
     if (run.status === "running") {
       if (!request.force && run.heartbeatAgeMs <= request.staleMs) return { outcome: "busy", run };
+      if (run.pauseRequested && request.mode === "start" && !request.force) {
+        // Its worker died before it came to it. Whoever asked does not expect it to go on.
+        const { functionName, pair, staleMs, lane } = request;
+        const paused = await pauseRun(database, functionName, pair, staleMs, lane);
+        if (paused?.status === "paused") return { outcome: "paused", run: paused };
+      }
       return {
         outcome: "acquired",
         run: await takeLease(database, run.id, request.params["autoContinue"] === true),

@@ -144,6 +144,19 @@ Deno.test("pauseRun() asks a working holder, and pauses at once where there is n
   assertEquals((await publishedStatus(db.pool))["paused"], true);
 });
 
+Deno.test("a pause that a worker died before it came to is not forgotten by whoever takes over", async () => {
+  await using db = await open();
+  const { run } = acquired(await acquireRun(db.pool, REQUEST));
+  await pauseRun(db.pool, "backfill-sync", "people", 90_000);
+  await silence(db.pool, 91);
+  const later = await acquireRun(db.pool, REQUEST);
+  assertEquals(later.outcome, "paused");
+  await assertRejects(() => beat(db.pool, run), LeaseLostError);
+  assertEquals((await publishedStatus(db.pool))["paused"], true);
+  const resumed = acquired(await acquireRun(db.pool, { ...REQUEST, mode: "resume" }));
+  assertEquals([resumed.run.id, resumed.run.pauseRequested], [run.id, false]);
+});
+
 Deno.test("a paused run is started again by a person only", async () => {
   await using db = await open();
   const { run } = acquired(await acquireRun(db.pool, REQUEST));

@@ -51,7 +51,7 @@ export async function planSnapshots(
      )
      update public.sync_runs as r
      set cursor = jsonb_build_object('step', 'snapshot', 'fingerprint', r.cursor -> 'fingerprint',
-         'walk', jsonb_build_object(
+         'listedAt', r.cursor -> 'listedAt', 'walk', jsonb_build_object(
            'after', 0, 'through', scope.through, 'staleBefore', walk.stale_before)),
        counters = r.counters || jsonb_build_object('pairs', scope.n),
        current_batch = 0, total_batches = ceil(scope.n::numeric / $3::integer), phase = $4,
