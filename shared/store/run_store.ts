@@ -64,14 +64,15 @@ export async function startOver(database: Database, run: Run, phase: string): Pr
 export async function clearRun(database: Database, run: Run): Promise<void> {
   const isLeft = (table: string) =>
     `delete from public.${table} s
-     where s.run_id = $1 or not exists (
+     where s.run_id in (select fence.id from fence) or not exists (
        select 1 from public.sync_runs r
        where r.id = s.run_id and r.status in ('running', 'waiting', 'paused'))`;
   await database.query(
-    `with stage as (${isLeft("sync_stage")}), seen as (${isLeft("sync_seen")}),
+    `with fence as materialized (${FENCE}),
+     stage as (${isLeft("sync_stage")}), seen as (${isLeft("sync_seen")}),
      work as (${isLeft("sync_work")})
      select 1`,
-    [run.id],
+    [run.id, run.fencing],
   );
 }
 

@@ -6,7 +6,6 @@ import {
   type Copied,
   hadSeen,
   isAncestor,
-  isBack,
   ruleOfSlot,
   type Side,
   type Version,
@@ -84,7 +83,7 @@ export function judge(world: World, write: Overwrite): void {
   const isKnown = world.versions.isConfirmed(side, record, now);
   const saw = hadSeen(old, now) && (isKnown || old.side !== side);
   if (now.by !== "operator" && winner === now.side && !saw) return;
-  if (isBack(old, now)) return;
+  if (world.versions.isBack(side, record, old, now)) return;
   // What a one-way field kept apart was accepted. Once it flows both ways, the next edit travels.
   if (world.onceOneWay.has(slot) && world.versions.isSettled(side, old, now)) return;
   // Nor can anybody tell a write that was taken back from one that never arrived.

@@ -67,6 +67,8 @@ export class RemoteWatch {
   readonly edits = new Map<string, number>();
   /** For a client, the subscribers that were made of it. */
   readonly made = new Map<string, string[]>();
+  /** For a subscriber, whom it was last made of. */
+  readonly #madeOf = new Map<string, string>();
   /** When requests arrived, in ms since 1970. */
   readonly arrivals: number[] = [];
   readonly #knowledge = new Map<Worker, Knowledge>();
@@ -269,8 +271,11 @@ export class RemoteWatch {
     // Whoever has another key by now cannot be found, unless the sync once knew whose it is; taken
     // for a stranger, it belongs to somebody else since.
     const isKnown = (other: string) =>
-      this.rows.get(other)?.email === world.versions.history("b", other, "email")[0]?.value ||
-      world.linkOf("b", other) !== null && world.partners.get(aId)?.has(other) === true;
+      this.#madeOf.get(other) === aId &&
+      (this.rows.get(other)?.email === world.versions.history("b", other, "email")[0]?.value ||
+        world.linkOf("b", other) !== null && world.partners.get(aId)?.has(other) === true);
+    // Deleted and brought back for somebody else, it is theirs.
+    this.#madeOf.set(row.id, aId);
     if (earlier.some((other) => other !== row.id && this.rows.has(other) && isKnown(other))) {
       world.violate("one record a person: no second create for the same record", name);
     }

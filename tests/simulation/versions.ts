@@ -66,13 +66,6 @@ export function hadSeen(newer: Version, older: Version): boolean {
   return ancestorsOf(newer, older.by === "start").includes(older);
 }
 
-/** Whether a value that stood there was given up for another before, and came back. */
-export function isBack(old: Version, now: Version): boolean {
-  return ancestorsOf(old, false).some((version) =>
-    version !== old && sameJson(version.value, old.value) && isAncestor(version, now, true)
-  ) && !isAncestor(now, old, false);
-}
-
 /** The slots of a record: a value and a consent are one each, a set is one a name. */
 export function slotsOf(rules: PairRules, record: CanonicalRecord): Map<string, Json> {
   const slots = new Map<string, Json>();
@@ -156,6 +149,24 @@ export class Versions {
 
   current(side: Side, record: string, slot: string): Version | undefined {
     return this.history(side, record, slot).at(-1);
+  }
+
+  /**
+   * Whether a value that stood in a slot was given up for another, and came back before
+   * the sync had heard of any other, so that for who made `now` nothing has happened.
+   */
+  isBack(side: Side, record: string, old: Version, now: Version): boolean {
+    if (isAncestor(now, old, false)) return false;
+    const list = this.history(side, record, old.slot);
+    const earlier = list.slice(0, Math.max(list.lastIndexOf(old), 0));
+    const place = earlier.findLastIndex((version) =>
+      sameJson(version.value, old.value) &&
+      [version, ...version.same].some((each) => isAncestor(each, now, true))
+    );
+    return place >= 0 &&
+      earlier.slice(place).every((since) =>
+        sameJson(since.value, old.value) || !this.isConfirmed(side, record, since)
+      );
   }
 
   /**

@@ -152,3 +152,27 @@ Deno.test("a blank that was accepted beside the other side's value is an edit on
   }
   assertEquals(isAsLinked(versions), false);
 });
+
+/** A blank that both sides hold, filled at side A; at side B filled and emptied again. */
+function isBack(heard: boolean): boolean {
+  const versions = new Versions();
+  for (const side of ["a", "b"] as const) {
+    versions.begin(side, side, new Map([[PHONE, null]]), 0);
+    versions.confirm(side, side, PHONE, null);
+  }
+  versions.share("a", "b");
+  versions.confirm("b", "b", PHONE, null);
+  versions.edit("a", "a", PHONE, "2", 1, null);
+  versions.edit("b", "b", PHONE, "1", 2, null);
+  if (heard) versions.confirm("b", "b", PHONE, "1");
+  versions.edit("b", "b", PHONE, null, 3, null);
+  return versions.isBack("b", "b", current(versions, "b"), current(versions, "a"));
+}
+
+Deno.test("a value that came back before the sync had heard of another is no edit", () => {
+  assertEquals(isBack(false), true);
+});
+
+Deno.test("a value that came back after the sync had heard of another is an edit", () => {
+  assertEquals(isBack(true), false);
+});
