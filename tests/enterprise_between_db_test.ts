@@ -8,25 +8,16 @@
  */
 import { assertEquals } from "@std/assert";
 import { COMMITTING, LOCKED, PLANNED, sends, syncWith } from "./lib/sync_with.ts";
+import { otherClientId, UNSUBSCRIBED } from "./lib/two_way_people.ts";
 import {
   address,
   changedConfig,
   clientId,
   equalPeople,
-  type PersonSpec,
   type TwoWayWorld,
   twoWayWorld,
 } from "./lib/two_way_world.ts";
 import { assertConserved, assertQuiet } from "./lib/run_invariants.ts";
-
-const UNSUBSCRIBED: PersonSpec = {
-  client: { marketing_status: "unsubscribed" },
-  subscriber: { status: "unsubscribed" },
-};
-
-function otherId(n: number): string {
-  return clientId(n + 1_000_000);
-}
 
 /** Somebody signs up at the remote. */
 async function request(world: TwoWayWorld, path: string, body?: unknown): Promise<void> {
@@ -96,10 +87,10 @@ Deno.test("12: no policy touches a subscriber whose client came back before its 
       });
       await world.deleteClient(1);
       const id = world.subscriber(1)?.id;
-      await syncWith(world, moment, () => world.addClientAs(otherId(1), 1));
+      await syncWith(world, moment, () => world.addClientAs(otherClientId(1), 1));
       assertEquals(world.subscriber(1)?.status, "active", policy);
       await world.sync();
-      assertEquals(await linkOf(world, otherId(1)), id, policy);
+      assertEquals(await linkOf(world, otherClientId(1)), id, policy);
       assertEquals((await world.clientsWithAddress(1))[0]?.marketing_status, "subscribed", policy);
       await assertQuiet(world);
     }

@@ -7,6 +7,7 @@
  * never raised, 12 deletion needs proof.
  */
 import { assertEquals } from "@std/assert";
+import { otherClientId } from "./lib/two_way_people.ts";
 import {
   address,
   changedConfig,
@@ -19,10 +20,6 @@ import { assertQuiet } from "./lib/run_invariants.ts";
 
 const TO_LOCAL = "mailerlite-to-supabase";
 const TO_REMOTE = "supabase-to-mailerlite";
-
-function otherId(n: number): string {
-  return clientId(n + 1_000_000);
-}
 
 /** A run of a direction that has listed both sides and looked at the first record alone. */
 async function cutOff(world: TwoWayWorld, direction: string): Promise<() => Promise<void>> {
@@ -166,7 +163,7 @@ Deno.test("12: whose client was missing and has come back since is neither delet
       for (const n of [2, 3, 4]) await world.deleteClient(n);
       const goOn = await cutOff(world, TO_REMOTE);
       await world.addClientAs(clientId(2), 2, { email: NEW_ADDRESS });
-      await world.addClientAs(otherId(3), 3);
+      await world.addClientAs(otherClientId(3), 3);
       if (isSynced) await world.syncAll();
       await goOn();
       const gone = {
@@ -178,7 +175,9 @@ Deno.test("12: whose client was missing and has come back since is neither delet
       assertEquals(world.subscriber(3)?.status, "active", where);
       assertEquals(world.subscriber(4)?.status, gone[policy], where);
       await world.syncAll();
-      for (const [aId, key] of [[clientId(2), NEW_ADDRESS], [otherId(3), address(3)]] as const) {
+      for (
+        const [aId, key] of [[clientId(2), NEW_ADDRESS], [otherClientId(3), address(3)]] as const
+      ) {
         const subscriber = world.subscriberAt(key);
         assertEquals(subscriber?.status, "active", where);
         assertEquals(await linkOf(world, aId), [subscriber?.id, "linked"], where);

@@ -1,23 +1,14 @@
 /** What enterprise-sync does about people who come back after one of the sides had lost them. */
 import { assert, assertEquals } from "@std/assert";
+import { otherClientId, UNSUBSCRIBED } from "./lib/two_way_people.ts";
 import {
   address,
   changedConfig,
   clientId,
   equalPeople,
-  type PersonSpec,
   type TwoWayWorld,
   twoWayWorld,
 } from "./lib/two_way_world.ts";
-
-const UNSUBSCRIBED: PersonSpec = {
-  client: { marketing_status: "unsubscribed" },
-  subscriber: { status: "unsubscribed" },
-};
-
-function otherId(n: number): string {
-  return clientId(n + 1_000_000);
-}
 
 async function linkOf(world: TwoWayWorld, aId: string): Promise<string | undefined> {
   return (await world.links()).find(({ a_id }) => a_id === aId)?.b_id;
@@ -30,15 +21,15 @@ Deno.test("a client that is created anew with the same address takes its subscri
     });
     const id = world.subscriber(1)?.id;
     await world.deleteClient(1);
-    await world.addClientAs(otherId(1), 1);
+    await world.addClientAs(otherClientId(1), 1);
     await world.deleteClient(2);
     await world.sync();
-    assertEquals(await linkOf(world, otherId(1)), id, policy);
+    assertEquals(await linkOf(world, otherClientId(1)), id, policy);
     // The second comes back a run later, with a name of its own.
     const second = world.subscriber(2)?.id;
-    await world.addClientAs(otherId(2), 2, { first_name: "Bea" });
+    await world.addClientAs(otherClientId(2), 2, { first_name: "Bea" });
     await world.sync();
-    assertEquals(await linkOf(world, otherId(2)), second, policy);
+    assertEquals(await linkOf(world, otherClientId(2)), second, policy);
     assertEquals(world.subscriber(2)?.fields["name"], "Bea", policy);
     assertEquals((await world.links()).length, 4, policy);
     assertEquals((await world.clientsWithAddress(1)).length, 1, policy);
@@ -52,10 +43,10 @@ Deno.test("no policy touches a subscriber whose client came back within the run"
       config: changedConfig({ onLocalDelete: policy }),
     });
     await world.deleteClient(1);
-    await world.addClientAs(otherId(1), 1);
+    await world.addClientAs(otherClientId(1), 1);
     const answer = await world.sync();
     assertEquals([answer.updatesApplied, answer.errors], [0, 0], policy);
-    assertEquals(await linkOf(world, otherId(1)), world.subscriber(1)?.id, policy);
+    assertEquals(await linkOf(world, otherClientId(1)), world.subscriber(1)?.id, policy);
     assertEquals(world.subscriber(1)?.status, "active", policy);
   }
 });
@@ -65,17 +56,17 @@ Deno.test("no policy touches a record that came back twice, as nobody knows whic
     config: changedConfig({ onLocalDelete: "delete", onRemoteMissing: "delete" }),
   });
   await world.deleteClient(1);
-  await world.addClientAs(otherId(1), 1);
-  await world.addClientAs(otherId(2), 1);
+  await world.addClientAs(otherClientId(1), 1);
+  await world.addClientAs(otherClientId(2), 1);
   const answer = await world.sync();
   assertEquals([answer.updatesApplied, answer.errors], [0, 0]);
   assertEquals(world.subscriber(1)?.status, "active");
   assertEquals((await world.findings()).map(({ kind, a_ids }) => [kind, a_ids]), [
-    ["duplicate_key", [otherId(1), otherId(2)]],
+    ["duplicate_key", [otherClientId(1), otherClientId(2)]],
   ]);
-  await world.pool.query(`delete from public.clients where id = $1`, [otherId(2)]);
+  await world.pool.query(`delete from public.clients where id = $1`, [otherClientId(2)]);
   await world.sync();
-  assertEquals(await linkOf(world, otherId(1)), world.subscriber(1)?.id);
+  assertEquals(await linkOf(world, otherClientId(1)), world.subscriber(1)?.id);
 });
 
 Deno.test("a client that is restored with its id is linked again, whatever its address", async () => {
@@ -165,14 +156,14 @@ Deno.test("somebody who comes back after both sides let go is linked under the o
   await world.deleteClient(1);
   await world.sync();
   assertEquals([world.subscriber(1), await world.linkState(1)], [undefined, "unlinked"]);
-  await world.addClientAs(otherId(1), 1, { first_name: "Bea", city: null });
+  await world.addClientAs(otherClientId(1), 1, { first_name: "Bea", city: null });
   const answer = await world.sync();
   assertEquals([answer.updatesApplied, answer.errors], [1, 0]);
   assertEquals([world.subscriber(1)?.id, world.subscriber(1)?.fields["name"]], [id, "Bea"]);
   assertEquals((await world.links()).map(({ a_id, link_state }) => [a_id, link_state]), [
     [clientId(2), "linked"],
     [clientId(3), "linked"],
-    [otherId(1), "linked"],
+    [otherClientId(1), "linked"],
   ]);
   // The remote had kept the city, and the client has none.
   await world.sync();
@@ -190,7 +181,7 @@ Deno.test("somebody who left and was deleted at the remote is never brought back
   assertEquals((await world.client(1))?.marketing_status, "unsubscribed");
   await world.editClient(1, { marketing_status: "subscribed", city: "Bergen" });
   await world.deleteClient(2);
-  await world.addClientAs(otherId(2), 2);
+  await world.addClientAs(otherClientId(2), 2);
   for (let run = 0; run < 3; run++) {
     const answer = await world.sync();
     assertEquals([answer.updatesApplied, answer.errors], [0, 0]);

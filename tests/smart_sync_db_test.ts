@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { functionRequest } from "./lib/function_harness.ts";
 import { smartSync } from "../shared/http/smart_sync.ts";
+import { otherClientId } from "./lib/two_way_people.ts";
 import {
   address,
   changedConfig,
@@ -17,10 +18,6 @@ const DUPLICATE = "quarantined: two clients share this address";
 
 // What the database takes and the remote does not.
 const BAD_ADDRESS = "nobody@nowhere";
-
-function otherId(n: number): string {
-  return clientId(n + 1_000_000);
-}
 
 /** What was said of each entry, in their order. */
 function said({ out }: SmartAnswer): unknown[] {
@@ -111,8 +108,8 @@ Deno.test("a person in another worker's hands is skipped, and the others are not
 Deno.test("who shares an address with another client is quarantined, linked or not", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(2));
   await world.addClient(3);
-  await world.addClientAs(otherId(3), 3);
-  await world.addClientAs(otherId(1), 1);
+  await world.addClientAs(otherClientId(3), 3);
+  await world.addClientAs(otherClientId(1), 1);
   world.takeRemoteWrites();
   assertEquals(await about(world, address(3), address(1)), [DUPLICATE, DUPLICATE]);
   assertEquals(world.takeRemoteWrites(), []);
@@ -122,7 +119,7 @@ Deno.test("who shares an address with another client is quarantined, linked or n
 Deno.test("who has the address of somebody else's partner is quarantined", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(2));
   await world.editClient(1, { email: "elsewhere@example.com" });
-  await world.addClientAs(otherId(1), 1);
+  await world.addClientAs(otherClientId(1), 1);
   const reason = "quarantined: the address belongs to a record that is linked to another";
   assertEquals(await about(world, address(1)), [reason]);
   assertEquals((await world.links()).length, 2);

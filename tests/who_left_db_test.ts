@@ -7,22 +7,8 @@ import { assertEquals } from "@std/assert";
 import { tryLockRecords } from "../shared/store/work_store.ts";
 import { assertQuiet } from "./lib/run_invariants.ts";
 import { PLANNED, syncWith } from "./lib/sync_with.ts";
-import {
-  address,
-  clientId,
-  type PersonSpec,
-  type TwoWayWorld,
-  twoWayWorld,
-} from "./lib/two_way_world.ts";
-
-const UNSUBSCRIBED: PersonSpec = {
-  client: { marketing_status: "unsubscribed" },
-  subscriber: { status: "unsubscribed" },
-};
-
-function otherId(n: number): string {
-  return clientId(n + 1_000_000);
-}
+import { otherClientId, UNSUBSCRIBED } from "./lib/two_way_people.ts";
+import { address, clientId, type TwoWayWorld, twoWayWorld } from "./lib/two_way_world.ts";
 
 Deno.test("11: a backfill does not forget the address under which somebody left and which both sides have given up", async () => {
   await using world = await twoWayWorld(import.meta.url, [UNSUBSCRIBED, {}]);
@@ -30,7 +16,7 @@ Deno.test("11: a backfill does not forget the address under which somebody left 
   world.editSubscriber(1, { email: "moved@example.com" });
   assertEquals(await world.backfill({ wait: true, staleAfterDays: 0 }), 200);
   await world.sync();
-  await world.addClientAs(otherId(1), 1);
+  await world.addClientAs(otherClientId(1), 1);
   await world.sync();
   assertEquals(world.subscriber(1), undefined);
 });
@@ -95,8 +81,8 @@ for (const [how, revive] of Object.entries(REVIVALS)) {
       // Nor as a client of another id.
       if (left) {
         await world.deleteClient(1);
-        await world.addClientAs(otherId(1), 1);
-        await world.addClientAs(otherId(2), 1, { email: own });
+        await world.addClientAs(otherClientId(1), 1);
+        await world.addClientAs(otherClientId(2), 1, { email: own });
         await world.sync();
         assertEquals([world.subscriber(1), world.subscriberAt(own)], [undefined, undefined]);
       }
@@ -123,7 +109,7 @@ for (const [how, move] of Object.entries(MOVES)) {
     for (const emails of [[address(1)], ["moved@example.com", address(1)]]) {
       await using world = await leftAndMoved();
       await move(world);
-      await world.addClientAs(otherId(1), 1);
+      await world.addClientAs(otherClientId(1), 1);
       const { out } = await world.smart({ emails });
       assertEquals([out.at(-1)?.skipped, world.subscriber(1)], [true, undefined]);
       await world.syncAll();
@@ -135,7 +121,7 @@ for (const [how, move] of Object.entries(MOVES)) {
   Deno.test(`11: a new client under the address that somebody who left has given up is not made while they are at work: ${how}`, async () => {
     await using world = await leftAndMoved();
     await move(world);
-    await world.addClientAs(otherId(1), 1);
+    await world.addClientAs(otherClientId(1), 1);
     const id = world.subscriberAt("moved@example.com")?.id;
     await world.pool.transaction(async (other) => {
       await tryLockRecords(other, "clients", [`b:${id}`]);
@@ -156,7 +142,7 @@ Deno.test("11: a new client under an address that only side A had of somebody wh
   await world.sync();
   assertEquals((await world.conflicts()).map(({ field }) => field), ["email"]);
   await world.editClient(1, { email: "elsewhere@example.com" });
-  await world.addClientAs(otherId(1), 1, { email: "restored@example.com" });
+  await world.addClientAs(otherClientId(1), 1, { email: "restored@example.com" });
   await world.smart({ emails: ["restored@example.com"] });
   assertEquals(world.subscriberAt("restored@example.com"), undefined);
 });
@@ -165,7 +151,7 @@ Deno.test("a new client under the address that somebody who may be written to ha
   await using world = await twoWayWorld(import.meta.url, [{}, {}, {}]);
   await world.editClient(1, { email: "moved@example.com" });
   world.editSubscriber(1, { email: "moved@example.com" });
-  await world.addClientAs(otherId(1), 1, { first_name: "Bea" });
+  await world.addClientAs(otherClientId(1), 1, { first_name: "Bea" });
   await world.sync();
   assertEquals(world.subscriber(1)?.fields["name"], "Bea");
   await assertQuiet(world);

@@ -15,6 +15,17 @@ export function clientId(n: number): string {
   return `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
 }
 
+/** The id of another client for the person with a number. */
+export function otherClientId(n: number): string {
+  return clientId(n + 1_000_000);
+}
+
+/** Somebody who has left, as both sides know. */
+export const UNSUBSCRIBED: PersonSpec = {
+  client: { marketing_status: "unsubscribed" },
+  subscriber: { status: "unsubscribed" },
+};
+
 /** What is equal on both sides of a person. */
 export const EQUAL = {
   client: {
