@@ -210,12 +210,13 @@ export async function loadRecords(
        from jsonb_to_recordset($4::jsonb)
          as w (ordinal integer, kind text, "crosswalkId" bigint, "aId" uuid, "bId" text)
      )
-     select coalesce(jsonb_agg(jsonb_build_object(
+     -- As json, not jsonb: a document is written out once, and not copied at every level first.
+     select coalesce(json_agg(json_build_object(
        'ordinal', w.ordinal, 'kind', w.kind, 'crosswalkId', w."crosswalkId",
        'aId', w."aId", 'bId', w."bId", 'recordKey', w.key, 'linkState', cw.link_state,
-       'shadow', case when s.crosswalk_id is not null then jsonb_build_object(
+       'shadow', case when s.crosswalk_id is not null then json_build_object(
          'a', s.a, 'b', s.b, 'settled', s.settled, 'version', s.version) end,
-       'a', case when a.doc is not null then jsonb_build_object(
+       'a', case when a.doc is not null then json_build_object(
          'doc', a.doc, 'token', ${token("a.doc")}) end,
        'b', case when ${outdated} then s.b
          else coalesce(case when jsonb_typeof(sb.doc) = 'object' then sb.doc end,
@@ -245,7 +246,7 @@ export async function loadRecords(
          else coalesce(nullif(sb.token, ''), s.b_token, '') end,
        'bSeen', case when sb.record_id is null or ${outdated} then print.print else sb.seen end::text,
        'conflicts', coalesce(conflict.list, '[]'),
-       'failure', case when f.record_key is not null then jsonb_build_object(
+       'failure', case when f.record_key is not null then json_build_object(
          'code', f.code, 'runs', f.runs, 'aToken', f.a_token, 'bToken', f.b_token,
          'thisRun', f.last_run_id is not distinct from $1,
          'decidedSince', coalesce(conflict.decided_at > f.last_failed_at, false)) end,
@@ -266,7 +267,7 @@ export async function loadRecords(
        and sa.record_id = w."aId"::text
      left join public.sync_failures f on f.pair = $3 and f.record_key = w.key
      left join lateral (
-       select jsonb_agg(jsonb_build_object(
+       select json_agg(json_build_object(
          'id', c.id, 'field', c.field, 'status', c.status, 'reason', c.reason, 'base', c.base,
          'a', c.a, 'b', c.b, 'choice', c.choice, 'value', c.resolved_value) order by c.id) as list,
          max(c.resolved_at) as decided_at

@@ -88,8 +88,10 @@ function noteAnswer(world: World, body: Readonly<Record<string, unknown>>): void
 /** Takes in what the sync has written down of both sides, and checks that it stood there. */
 export async function checkShadows(world: World): Promise<void> {
   for (const shadow of await readShadows(world)) {
-    const sides = [["a", shadow.aId, shadow.a], ["b", shadow.bId, shadow.b]] as const;
+    const { aId, bId } = shadow;
+    const sides = [["a", aId, shadow.a], ["b", bId, shadow.b]] as const;
     for (const [side, id, record] of sides) {
+      if (id === null) continue;
       for (const [slot, value] of slotsOf(world.rules, record)) {
         const stood = world.versions.confirm(side, id, slot, value);
         if (stood || slot.includes("/") || slot.startsWith("partner")) continue;
@@ -98,10 +100,9 @@ export async function checkShadows(world: World): Promise<void> {
     }
     for (const field of Object.keys(world.rules.fields)) {
       const [a = null, b = null] = [shadow.a[field], shadow.b[field]];
-      if (sameJson(a, b)) world.versions.agree(shadow.aId, shadow.bId, field);
-      else if (shadow.settled.includes(field)) {
-        world.versions.settle(shadow.aId, shadow.bId, field, a, b);
-      }
+      if (bId === null) continue;
+      if (sameJson(a, b)) world.versions.agree(aId, bId, field);
+      else if (shadow.settled.includes(field)) world.versions.settle(aId, bId, field, a, b);
     }
     noteForbidden(world, shadow);
   }

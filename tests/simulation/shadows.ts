@@ -4,7 +4,8 @@ import type { World } from "./world.ts";
 /** A shadow, with the link it belongs to. */
 export interface ShadowRow {
   readonly aId: string;
-  readonly bId: string;
+  /** null where the record is somebody else's by now, and the link remembers who had it. */
+  readonly bId: string | null;
   readonly state: string;
   readonly a: CanonicalRecord;
   readonly b: CanonicalRecord;

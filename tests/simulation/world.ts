@@ -169,7 +169,8 @@ export class World {
     this.links = await this.database.pool.query<Link>(
       `select id::float8 as id, a_id::text as "aId", b_id as "bId", link_state as state,
          exists (select 1 from public.shadow_snapshots s where s.crosswalk_id = cw.id) as "isBased"
-       from public.integration_crosswalk cw where link_state <> 'keep_apart' order by id`,
+       from public.integration_crosswalk cw
+       where link_state <> 'keep_apart' and b_id is not null order by id`,
     );
     for (const { aId, bId } of this.links) {
       this.partners.set(aId, (this.partners.get(aId) ?? new Set()).add(bId));
