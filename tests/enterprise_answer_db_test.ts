@@ -48,6 +48,21 @@ Deno.test("a call without settings goes both ways, over 300 records and for 120 
   assertEquals([early.done, early.stopReason], [true, "complete"]);
 });
 
+Deno.test("a column that does not exist is told of at once, also while the remote keeps silent", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(2));
+  const config = changedConfig({
+    fields: { city: { local: "town", remote: "fields.city", wins: "remote" } },
+  });
+  const silent = new TwoWayWorld(world.harness, config);
+  const answer = await silent.sync({}, {
+    fetch: (_, init) =>
+      new Promise((_, reject) =>
+        init?.signal?.addEventListener("abort", () => reject(init.signal?.reason))
+      ),
+  });
+  assertEquals([answer.status, answer.code], [500, "invalid_configuration"]);
+});
+
 Deno.test("what is asked for is taken up to its bounds and refused beyond them, with the path", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(2));
   const good = [

@@ -33,6 +33,7 @@ const PHASE = "Reading both sides";
 export class ReadAhead implements AsyncDisposable {
   readonly #slice: Slice;
   readonly #known: Promise<KnownPrints>;
+  readonly #stop = new AbortController();
   #isKept = false;
   /** What the account holds; null where the enumeration has begun. */
   readonly schema: Promise<RemoteSchema> | null;
@@ -52,7 +53,8 @@ export class ReadAhead implements AsyncDisposable {
     const isBegun = !restarts && (step !== undefined || page !== 0);
     const now = remote.now();
     this.#slice = slice;
-    this.schema = isBegun ? null : pair.remote.connector.describe(slice.remote);
+    const signal = AbortSignal.any([slice.remote.signal, this.#stop.signal]);
+    this.schema = isBegun ? null : pair.remote.connector.describe({ ...slice.remote, signal });
     if (isListed) forgetKnownPrints(pool);
     this.#known = isListed
       ? Promise.resolve({ prints: new PrintSet(), readAt: now })
@@ -69,7 +71,9 @@ export class ReadAhead implements AsyncDisposable {
     this.#isKept = true;
   }
 
+  /** Whoever has failed meanwhile does not wait for what the remote has to say. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
     await Promise.allSettled([
       this.schema,
       this.known.then((prints) => this.#isKept ? null : prints[Symbol.dispose]()),
