@@ -20,6 +20,7 @@ import { oneOfEverything } from "./lib/one_of_everything.ts";
 import { assertConserved, assertQuiet } from "./lib/run_invariants.ts";
 import type { TwoWayEnd } from "./lib/two_way_state.ts";
 import {
+  address,
   changedConfig,
   clientId,
   equalPeople,
@@ -111,6 +112,21 @@ Deno.test("19: a lost create is linked to its client even if the address was cha
   assertEquals(await world.conflicts(), []);
   assertEquals(world.subscriberAt("four-new@example.com")?.id, made?.id);
   await assertQuiet(world);
+});
+
+Deno.test("19: who was made without an answer is nobody new to a call that names them by the address they were made with", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3));
+  await world.addClient(4);
+  loseCreates(world, { kind: "reset", when: "after" }, false);
+  await world.sync();
+  const made = world.subscriber(4);
+  await world.editClient(4, { email: "four-new@example.com" });
+  await world.smart({ emails: [address(4)] });
+  assertEquals((await world.clientsWithAddress(4)).length, 0);
+  const [link] = (await world.links()).filter(({ a_id }) => a_id === clientId(4));
+  assertEquals(link?.b_id, made?.id);
+  await world.syncAll();
+  assertEquals([world.subscriberAt("four-new@example.com")?.id, creates(world)], [made?.id, 1]);
 });
 
 Deno.test("19, 29: a lost create is found behind any number of lost writes that nobody can look into", async () => {

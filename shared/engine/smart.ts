@@ -32,8 +32,6 @@ export interface SmartCall {
   readonly again: ReadonlySet<string>;
   /** Whether what is wrong with the records themselves is looked for and mended. */
   readonly repair: boolean;
-  /** Whether writes that nobody heard the answer of are looked into first. */
-  readonly resolve: boolean;
   readonly tally: Tally;
   /** Takes what became of the records; called once, whatever happens. */
   readonly onOutcomes: (outcomes: readonly SmartOutcome[]) => void;
@@ -83,7 +81,8 @@ async function look(
   const { named, repair, tally } = call;
   const table = await knownTable(slice);
   if (repair) progress.intents = await leftOverIntents(pool, run, STALE_MS);
-  if (call.resolve && run.params["dryRun"] !== true) await resolveIntents(slice, run);
+  // Also for a few records: who was made without an answer would pass for somebody new.
+  if (run.params["dryRun"] !== true) await resolveIntents(slice, run);
   const found = await findSubjects(pool, pair.name, keyed, table, named);
   progress.subjects = found.map((subject) =>
     repair || call.again.has(subject.ref) ? { ...subject, untouched: false } : subject

@@ -103,7 +103,6 @@ function isUsable({ side, recordId }: Pick<QueuedRecord, "side" | "recordId">): 
 async function runOverQueued(
   work: SmartWork,
   records: readonly Pick<QueuedRecord, "side" | "recordId" | "attempts">[],
-  resolve: boolean,
 ): Promise<SmartRun> {
   const ids = (side: "a" | "b") => [
     ...new Set(
@@ -112,11 +111,11 @@ async function runOverQueued(
   ];
   const again = records.filter(({ attempts }) => attempts > 1).map(({ recordId }) => recordId);
   const named = { keys: [], aIds: ids("a"), bIds: ids("b") };
-  return await runOver(work, named, resolve, new Set(again));
+  return await runOver(work, named, new Set(again));
 }
 
 /** Takes some records out of the queue, works on them, and puts them away or back. */
-async function takeRound(work: SmartWork, limit: number, first: boolean): Promise<SmartRun | null> {
+async function takeRound(work: SmartWork, limit: number): Promise<SmartRun | null> {
   const { runtime, pair } = work;
   const pool = runtime.database();
   const claimed = await claimQueued(pool, pair.name, limit, CLAIM_MS);
@@ -124,7 +123,7 @@ async function takeRound(work: SmartWork, limit: number, first: boolean): Promis
   let outcomes: readonly SmartOutcome[] = [];
   let isCutOff = false;
   try {
-    const done = await runOverQueued(work, claimed, first);
+    const done = await runOverQueued(work, claimed);
     outcomes = done.outcomes;
     isCutOff = done.run.error === null;
     return done;
@@ -144,15 +143,12 @@ async function takeRound(work: SmartWork, limit: number, first: boolean): Promis
 }
 
 /** One round behind quota and breaker; null where nothing was left to take. */
-async function round(work: SmartWork, due: number, drained: Drained): Promise<SmartRun | null> {
+async function round(work: SmartWork, due: number): Promise<SmartRun | null> {
   const { runtime, quota, tally } = work;
   const reservation = await quota.reserve(Math.min(due, ROUND_RECORDS));
   const before = tally.processed;
   try {
-    return await behindBreaker(
-      runtime,
-      () => takeRound(work, reservation.granted, drained.runId === null),
-    );
+    return await behindBreaker(runtime, () => takeRound(work, reservation.granted));
   } finally {
     const used = Math.min(tally.processed - before, reservation.granted);
     await quota.settle(reservation, used).catch(() => {});
@@ -182,7 +178,7 @@ async function rounds(work: SmartWork, drained: Drained): Promise<void> {
     if (due === 0) return;
     let done: SmartRun | null;
     try {
-      done = await round(work, due, drained);
+      done = await round(work, due);
     } catch (error) {
       drained.stopReason = refusalOf(error);
       if (drained.stopReason === null || drained.runId === null) throw error;
@@ -237,7 +233,7 @@ async function pretend(work: SmartWork, full: boolean): Promise<SmartRun | null>
     records.push(...ids.map((recordId) => ({ side: "a" as const, recordId, attempts: 1 })));
   }
   if (records.length === 0) return null;
-  return await behindBreaker(runtime, () => runOverQueued(work, records, false));
+  return await behindBreaker(runtime, () => runOverQueued(work, records));
 }
 
 /**

@@ -125,7 +125,6 @@ export async function beginRun({ runtime, pair, flow, dryRun, repair, caller }: 
 export async function runOver(
   work: SmartWork,
   named: Named,
-  resolve: boolean,
   again: ReadonlySet<string> = new Set(),
 ): Promise<SmartRun> {
   const { deps, repair, tally, onGuard } = work;
@@ -135,7 +134,6 @@ export async function runOver(
     named,
     again,
     repair,
-    resolve,
     tally,
     onOutcomes: (all) => outcomes = all,
     onGuard,

@@ -100,7 +100,7 @@ async function syncNamed(
   let done;
   try {
     const named = { keys: [...keys.keys()], aIds: [], bIds: [] };
-    done = await behindBreaker(runtime, () => runOver(work, named, repair));
+    done = await behindBreaker(runtime, () => runOver(work, named));
   } finally {
     if (reservation !== null) {
       const used = Math.min(tally.processed, reservation.granted);
