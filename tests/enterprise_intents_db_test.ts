@@ -129,6 +129,26 @@ Deno.test("19: who was made without an answer is nobody new to a call that names
   assertEquals([world.subscriberAt("four-new@example.com")?.id, creates(world)], [made?.id, 1]);
 });
 
+Deno.test("19: who was made without an answer is nobody new either while another worker looks into it", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3));
+  await world.addClient(4);
+  loseCreates(world, { kind: "reset", when: "after" }, false);
+  await world.sync();
+  const made = world.subscriber(4);
+  await world.editClient(4, { email: "four-new@example.com" });
+  for (const key of [`a:${clientId(4)}`, `b:${made?.id}`]) {
+    await world.pool.transaction(async (other) => {
+      await tryLockRecords(other, "clients", [key]);
+      await world.smart({ emails: [address(4)] });
+      await world.sync({ direction: "mailerlite-to-supabase" });
+    });
+    assertEquals([(await world.clientsWithAddress(4)).length, await intents(world)], [0, 1]);
+  }
+  await world.syncAll();
+  const [link] = (await world.links()).filter(({ a_id }) => a_id === clientId(4));
+  assertEquals([link?.b_id, creates(world)], [made?.id, 1]);
+});
+
 Deno.test("19, 29: a lost create is found behind any number of lost writes that nobody can look into", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(3));
   await world.addClient(4);

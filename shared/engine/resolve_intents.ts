@@ -200,18 +200,31 @@ async function resolve(
   const links: FoundLink[] = [];
   const made = new Map<string, Intent>();
   const open = new Set<string>();
+  // Whoever has one of them locked may be about to make it somebody new.
+  const ids = found.flatMap((records) =>
+    records === "unreadable" ? [] : records.map(({ id }) => id)
+  );
+  const locked = await tryLockRecords(
+    locks,
+    pair.name,
+    ids.flatMap((bId) => lockKeys({ aId: null, bId })),
+  );
   for (const [index, intent] of creates.entries()) {
     const { id, aId } = intent;
     const records = found[index] ?? [];
-    if (records === "unreadable") {
+    const isOurs = records !== "unreadable" &&
+      records.every((record) =>
+        lockKeys({ aId: null, bId: record.id }).every((key) => locked.has(key))
+      );
+    if (!isOurs || records.length > 1) {
       open.add(id);
       continue;
     }
     const [record] = records;
-    if (record !== undefined && records.length === 1 && aId !== null) {
+    if (record !== undefined && aId !== null) {
       links.push({ aId, bId: record.id, base: baseOf(pair.rules, intent, record) });
       if (isMadeOf(pair.rules, intent, record)) made.set(record.id, intent);
-    } else if (records.length > 1) open.add(id);
+    }
   }
   const revived = await findRevived(locks, run.pair, links.filter(({ bId }) => made.has(bId)));
   for (const bId of revived.busy) open.add(made.get(bId)?.id ?? "");

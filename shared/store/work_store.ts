@@ -168,7 +168,10 @@ export interface LoadedRecord extends WorkItem {
    * be older, and would look like an edit: `b` is the shadow's then, and has to be read.
    */
   readonly outdated: boolean;
-  /** Whether the link has changed since the walk was laid out, so that this is not what to look at. */
+  /**
+   * Whether this is not what to look at: the link has changed since the walk was laid out, or what
+   * is free at the remote was made for somebody, and that is looked into first.
+   */
   readonly overtaken: boolean;
   /** Whether the two records of a match were brought together by their key, which may no longer be so. */
   readonly matchedByKey: boolean;
@@ -234,6 +237,11 @@ export async function loadRecords(
                select 1 from public.sync_stage gone
                where gone.run_id = $1 and gone.epoch = $2 and gone.side = 'b'
                  and gone.record_id = other.b_id and gone.state = 'absent'))
+           -- Somebody was made with its key, and nobody has heard yet that it is this record.
+           or w.kind in ('match', 'new_remote') and exists (
+             select 1 from public.sync_intents sent
+             where sent.pair = $3 and sent.operation = 'create'
+               and sent.payload ->> 'key' = sb.natural_key and sent.a_id is distinct from w."aId")
            -- Was new when it was planned. Made and given up since, it is not to be made again.
            or w.kind in ('new_local', 'new_remote') and exists (
              select 1 from public.integration_crosswalk dead
