@@ -275,3 +275,31 @@ Deno.test("what is gone from one side stays unknown to a run that goes the other
   assertEquals([outward.updatesApplied, world.subscriber(1)], [1, undefined]);
   await world.assertQuiet();
 });
+
+Deno.test("a page that breaks behind its records proves that none of them is there", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(240), {
+    config: changedConfig({ onRemoteMissing: "delete" }),
+    simulator: { switches: { subscribersPageMax: "clamp_100" } },
+  });
+  // From now on the pages are known, and stored several at a time.
+  await world.sync();
+  const { handle } = world.simulator;
+  let pages = 0;
+  let emails: readonly string[] = [];
+  const brokenAt = (page: number) => async (input: RequestInfo | URL, init?: RequestInit) => {
+    const request = new Request(input, init);
+    const response = await handle.call(world.simulator, request);
+    if (!request.url.includes("/subscribers?") || ++pages !== page) return response;
+    const { data } = await response.json() as { data: { email: string }[] };
+    emails = data.map(({ email }) => email);
+    return Response.json({ data, links: {}, meta: {} }, { headers: response.headers });
+  };
+  const first = await world.sync({}, { fetch: brokenAt(2) });
+  assertEquals([first.status, first.code], [502, "remote_error"]);
+  const lost =
+    Array.from({ length: 240 }, (_, n) => n + 1).findLast((n) => emails.includes(address(n))) ?? 0;
+  world.removeSubscriber(lost);
+  const second = await world.sync();
+  assertEquals([second.done, second.updatesApplied], [true, 1]);
+  assertEquals(await world.client(lost), undefined);
+});

@@ -25,8 +25,8 @@ const row = z.object({
   created_at: z.string(),
   resolved_at: z.string().nullable(),
   applied_at: z.string().nullable(),
-  // Whose record it is, where there is a link.
-  link: z.object({ a_id: z.string(), b_id: z.string() }).nullable(),
+  // Whose record it is, where there is a link. One that was given up may have no record of side B.
+  link: z.object({ a_id: z.string(), b_id: z.string().nullable() }).nullable(),
 });
 
 /** One conflict, with the values of both sides. */

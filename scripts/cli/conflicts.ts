@@ -52,7 +52,9 @@ function describe(conflict: ConflictRow): string {
     ["status", status + (conflict.applied_at === null ? "" : ", carried out")],
     ["why", conflictReason(reason)],
     ["record", record_key],
-    ...(link === null ? [] : [["client", link.a_id], ["remote record", link.b_id]]),
+    ...(link === null
+      ? []
+      : [["client", link.a_id], ["remote record", link.b_id ?? "none any more"]]),
     ["local", showValue(a)],
     ["remote", showValue(b)],
     ...(isPair

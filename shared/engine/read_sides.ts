@@ -81,6 +81,18 @@ function dropRows(body: Json, [first, ...keys]: readonly string[]): void {
   else delete body[first];
 }
 
+function scan(scanner: PageScanner, answer: RawPage["answer"]): ScannedPage {
+  try {
+    return scanPage(scanner, answer);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    // The parser's message quotes the text it stumbled over.
+    throw invalidAnswer();
+  } finally {
+    freeBytes(answer);
+  }
+}
+
 function takeApart(
   connector: Connector,
   scanner: PageScanner,
@@ -89,23 +101,18 @@ function takeApart(
   number: number,
 ): ReadPage {
   const before = scanner.ids.length;
-  let scanned: ScannedPage;
   try {
-    scanned = scanPage(scanner, raw.answer);
+    const { differing, prints, seen, envelope } = scan(scanner, raw.answer);
+    dropRows(envelope, scanner.projection.rows);
+    const listed = raw.watch.length === 0 ? [] : scanner.ids.since(before);
+    const rest = { envelope, watched: raw.watch.filter((id) => listed.includes(id)) };
+    const { next } = connector.readRest(cursor, { ...rest, rows: [] });
+    return { cursor, number, differing, prints, seen, rest, next };
   } catch (error) {
+    // Stored with the pages before it, its records would be there whatever becomes of them.
     scanner.ids.cut(before);
-    if (!(error instanceof SyntaxError)) throw error;
-    // The parser's message quotes the text it stumbled over.
-    throw invalidAnswer();
-  } finally {
-    freeBytes(raw.answer);
+    throw error;
   }
-  const { differing, prints, seen, envelope } = scanned;
-  dropRows(envelope, scanner.projection.rows);
-  const listed = raw.watch.length === 0 ? [] : scanner.ids.since(before);
-  const rest = { envelope, watched: raw.watch.filter((id) => listed.includes(id)) };
-  const { next } = connector.readRest(cursor, { ...rest, rows: [] });
-  return { cursor, number, differing, prints, seen, rest, next };
 }
 
 /** Decodes the rows that differ, and stages what is not as its shadow says. */
