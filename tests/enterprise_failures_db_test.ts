@@ -1,5 +1,6 @@
 /** What enterprise-sync does about records that a side refuses: they fail alone, and not for ever. */
 import { assert, assertEquals } from "@std/assert";
+import { otherClientId } from "./lib/two_way_people.ts";
 import {
   address,
   changedConfig,
@@ -204,6 +205,24 @@ Deno.test("an address that belongs to somebody else at the remote fails alone", 
     "linked",
     "linked",
   ]);
+});
+
+Deno.test("30: a create is logged and counted also where what it brought back cannot be read", async () => {
+  const config = changedConfig({
+    fields: { company: { local: "company", remote: "fields.company", type: "number" } },
+  });
+  await using world = await twoWayWorld(import.meta.url, equalPeople(3), { config });
+  world.editSubscriber(1, { fields: { company: "seven" } });
+  world.removeSubscriber(1);
+  await world.deleteClient(1);
+  await world.addClientAs(otherClientId(1), 1);
+  const answer = await world.sync();
+  assertEquals(world.subscriber(1)?.fields["company"], "seven");
+  assertEquals(answer.updatesApplied, 1);
+  const log = await world.pool.query(
+    `select side, action, a_id::text as a from public.sync_log where action = 'create'`,
+  );
+  assertEquals(log, [{ side: "b", action: "create", a: otherClientId(1) }]);
 });
 
 Deno.test("a record that cannot be read fails, says which by id alone, and holds nobody up", async () => {

@@ -223,12 +223,21 @@ function addNewPair(
     aToken: sameJson(shadow.a, a) ? token : "",
     version: 0,
   });
+  noteCreate(effects, plan, ids, plan.kind === "create_local" ? a : b);
+}
+
+function noteCreate(
+  effects: Effects,
+  plan: ItemPlan,
+  ids: { readonly aId: string; readonly bId: string },
+  made: CanonicalRecord,
+): void {
   effects.log.push(logLine(plan, {
     side: plan.kind === "create_local" ? "a" : "b",
     action: "create",
     field: null,
     before: null,
-    after: { ...(plan.kind === "create_local" ? a : b) },
+    after: { ...made },
     rule: "new",
     applied: true,
   }, ids));
@@ -249,8 +258,11 @@ function addCreate(effects: Effects, result: ItemResult, rules: PairRules): Reco
   }
   if (plan.kind === "create_remote" && result.remote?.outcome === "ok" && record.aId !== null) {
     const ids = { aId: record.aId, bId: result.remote.id };
-    if (result.answered === null) addLink(effects, ids);
-    else addNewPair(effects, plan, ids, plan.a, result.answered, record.a?.token ?? "", rules);
+    if (result.answered === null) {
+      // What it brought back cannot be read; what was sent is known.
+      addLink(effects, ids);
+      noteCreate(effects, plan, ids, plan.fields);
+    } else addNewPair(effects, plan, ids, plan.a, result.answered, record.a?.token ?? "", rules);
     effects.counters["createdRemote"] = (effects.counters["createdRemote"] ?? 0) + 1;
     return "changed";
   }
