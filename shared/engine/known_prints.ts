@@ -51,16 +51,17 @@ export async function readKnownPrints(
     return left;
   }
   forgetKnownPrints(database);
-  const prints = new PrintSet();
+  let prints: PrintSet | null = null;
   let after = 0;
   for (let read = 0; read < MOST;) {
     const answer = await readPrints(database, after, AT_ONCE);
+    prints ??= new PrintSet(Math.min(answer.estimate, MOST));
     prints.add(atob(answer.prints));
     if (answer.count < AT_ONCE) break;
     after = answer.last;
     read += answer.count;
   }
-  return { prints, readAt: now };
+  return { prints: prints ?? new PrintSet(), readAt: now };
 }
 
 /** Leaves them to the next slice of the list that is worked on in this isolate. */

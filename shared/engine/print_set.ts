@@ -2,6 +2,7 @@ import type { Print } from "../merge/print.ts";
 import { freeBytes } from "./free_bytes.ts";
 
 const BYTES = 8;
+const LEAST_PLACES = 1024;
 
 function int32At(bytes: string, at: number): number {
   return bytes.charCodeAt(at) << 24 | bytes.charCodeAt(at + 1) << 16 |
@@ -15,8 +16,13 @@ function int32At(bytes: string, at: number): number {
  * hundred and has the garbage collector walk over each.
  */
 export class PrintSet implements Disposable {
-  #places = new Int32Array(2 * 1024);
+  #places = new Int32Array(2 * LEAST_PLACES);
   #count = 0;
+
+  /** @param expected About how many there will be; room that is made at once leaves no smaller room behind. */
+  constructor(expected = 0) {
+    this.#makeRoom(expected);
+  }
 
   /**
    * Adds prints.

@@ -43,12 +43,17 @@ Deno.test("PrintSet of none holds none", () => {
   assertEquals([has(new PrintSet(), 0n), has(new PrintSet(), 1n)], [false, false]);
 });
 
-Deno.test("PrintSet grows with what it holds", () => {
-  using set = new PrintSet();
+for (const expected of [0, -1, 7, 20_000, 50_000]) {
+  Deno.test(`PrintSet grows with what it holds, where ${expected} are expected`, () =>
+    grow(expected));
+}
+
+function grow(expected: number): void {
+  using set = new PrintSet(expected);
   const spread = (n: number) => BigInt.asIntN(64, BigInt(n) * 0x9e3779b97f4a7c15n);
   for (let n = 0; n < 20_000; n += 500) {
     set.add(bytes(Array.from({ length: 500 }, (_, k) => spread(n + k + 1))));
   }
   for (let n = 1; n <= 20_000; n++) assert(has(set, spread(n)));
   for (let n = 20_001; n <= 21_000; n++) assert(!has(set, spread(n)));
-});
+}

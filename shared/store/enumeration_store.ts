@@ -57,6 +57,8 @@ export interface KnownPrints {
   readonly count: number;
   /** Where the next ones start. */
   readonly last: number;
+  /** About how many there are in all, as the database last counted; below zero where it never has. */
+  readonly estimate: number;
 }
 
 /** Reads the fingerprints of side B that there are behind a link. */
@@ -67,7 +69,9 @@ export async function readPrints(
 ): Promise<KnownPrints> {
   const rows = await database.query<KnownPrints>(
     `select encode(coalesce(string_agg(int8send(f.print), ''), ''), 'base64') as prints, count(*)::integer as count,
-       coalesce(max(f.crosswalk_id), $1)::float8 as last
+       coalesce(max(f.crosswalk_id), $1)::float8 as last,
+       (select c.reltuples::float8 from pg_catalog.pg_class c
+        where c.oid = 'public.shadow_fingerprints'::regclass) as estimate
      from (
        select f.crosswalk_id, f.print from public.shadow_fingerprints f
        where f.crosswalk_id > $1::bigint and f.print is not null
@@ -75,7 +79,7 @@ export async function readPrints(
      ) f`,
     [after, limit],
   );
-  return rows[0] ?? { prints: "", count: 0, last: after };
+  return rows[0] ?? { prints: "", count: 0, last: after, estimate: 0 };
 }
 
 function held<Row extends { readonly held: boolean }>(rows: readonly Row[], run: Run): Row {
