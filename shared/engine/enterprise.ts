@@ -92,8 +92,8 @@ async function match(step: Step, run: Run): Promise<Run> {
     if (run.cursor["nameless"] === true) await stageLocalAbsences(database, run, keyed, keyField);
     else await stageAbsences(database, run, keyed, keyField);
     await reuniteOrphans(database, run);
-    await matchFreeByKey(database, run, keyed, keyField);
-    await holdFormerKeys(database, run, keyed, pair.rules);
+    const isKnown = await matchFreeByKey(database, run, keyed, keyField);
+    if (isKnown) await holdFormerKeys(database, run, keyed, pair.rules);
     return await planWork(database, run, keyed, { step: "guard" }, "Planning");
   });
   slice.committed(planned);

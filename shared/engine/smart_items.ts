@@ -140,8 +140,8 @@ export async function smartItems(
     await stageFree(step, free, alone, view, relinking);
     staged = true;
     await reuniteOrphans(pool, run);
-    await matchFreeByKey(pool, run, keyed, pair.rules.keyField);
-    await holdFormerKeys(pool, run, keyed, pair.rules);
+    const isKnown = await matchFreeByKey(pool, run, keyed, pair.rules.keyField);
+    if (isKnown) await holdFormerKeys(pool, run, keyed, pair.rules);
     matched = await stagedWork(pool, run, pairs.length);
   }
   return {

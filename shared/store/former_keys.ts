@@ -24,22 +24,26 @@ function takenSql(table: KeyedTable, { fields, keyField }: PairRules): string | 
   const [field, { local }] = consent;
   // What is found by way of a reference is not the person's own.
   const live = local.includes(".") ? "null" : `lower(btrim(t.${identifier(local)}::text))`;
-  const isWanted = (side: string) =>
-    `((${side} ->> ${literal(keyField)}) collate "C" in (select key from wanted)) is true`;
   const words = FORBIDDING.map(literal).join(", ");
   return `
-     -- Read once, and not at all where nothing is wanted. "is true" makes a look-up in a hash of it;
-     -- and of each shadow first, before its keys become rows, which would cost twice as much.
+     wanted_keys as materialized (select distinct key from wanted),
+     -- Read once, and not at all where nothing is wanted. Joined: asked with "in", a list too
+     -- long for a hash in memory is read for every shadow.
+     shadowed as materialized (
+       select s.crosswalk_id, s.a, s.b
+       from public.shadow_snapshots s
+       left join wanted_keys wa on wa.key = (s.a ->> ${literal(keyField)}) collate "C"
+       left join wanted_keys wb on wb.key = (s.b ->> ${literal(keyField)}) collate "C"
+       where exists (select from wanted) and (wa.key is not null or wb.key is not null)
+     ),
      former as materialized (
        select held.key, s.crosswalk_id,
          array[s.a ->> ${literal(field)}, s.b ->> ${literal(field)}] as consents
-       from public.shadow_snapshots s
+       from shadowed s
        cross join lateral (
          values (s.a ->> ${literal(keyField)}), (s.b ->> ${literal(keyField)})
        ) held (key)
-       where exists (select from wanted)
-         and (${isWanted("s.a")} or ${isWanted("s.b")})
-         and held.key collate "C" in (select key from wanted)
+       join wanted_keys w on w.key = held.key collate "C"
      ),
      taken as materialized (
        select former.key, cw.id as crosswalk_id, cw.b_id

@@ -150,14 +150,16 @@ export async function reuniteOrphans(database: Database, run: Run): Promise<void
  * Unique among all records of a side, linked ones too: when two records share a
  * key and one is linked, the other must not take its partner. What shares a key
  * is reported and left alone.
+ *
+ * @returns Whether one of these keys is, or was at the last agreement, that of somebody linked.
  */
 export async function matchFreeByKey(
   database: Database,
   run: Run,
   table: KeyedTable,
   keyField: string,
-): Promise<void> {
-  await database.query(
+): Promise<boolean> {
+  const rows = await database.query<{ known: boolean }>(
     `with fence as materialized (${FENCE}),
      free as materialized (
        select s.side, s.record_id, s.natural_key, s.state
@@ -187,11 +189,18 @@ export async function matchFreeByKey(
        where free.record_id is null
        group by 1
      ),
+     -- Joined: asked with "in", a list too long for a hash in memory is read for every shadow.
+     shadowed as materialized (
+       select s.crosswalk_id, s.b ->> ${literal(keyField)} as b_key
+       from public.shadow_snapshots s
+       left join keys ka on ka.natural_key = (s.a ->> ${literal(keyField)}) collate "C"
+       left join keys kb on kb.natural_key = (s.b ->> ${literal(keyField)}) collate "C"
+       where ka.natural_key is not null or kb.natural_key is not null
+     ),
      -- The key of a record that is as its shadow says stands in its shadow alone.
      held_b as materialized (
        select s.crosswalk_id, k.natural_key
-       from public.shadow_snapshots s
-       join keys k on k.natural_key = (s.b ->> ${literal(keyField)}) collate "C"
+       from shadowed s join keys k on k.natural_key = s.b_key collate "C"
      ),
      taken_b as materialized (
        select x.natural_key, count(*) as n
@@ -237,21 +246,25 @@ export async function matchFreeByKey(
          array(select record_id from free where natural_key = v.natural_key and side = 'b' order by 1)
        from fence, verdict v
        where v.state in ('duplicate_key', 'key_taken')
+     ),
+     judged as (
+       update public.sync_stage s
+       set state = x.state, partner_id = x.partner_id
+       from (
+         select fence.id, fence.epoch, free.side, free.record_id,
+           coalesce(v.state, 'no_key') as state,
+           case when v.state = 'matched' then case when free.side = 'a' then v.b_id else v.a_id end
+           end as partner_id
+         from fence cross join free left join verdict v using (natural_key)
+         where v.state is not null and (v.state in ('matched', 'duplicate_key') or free.state = 'free')
+           or free.natural_key = '' and free.state = 'free'
+       ) x
+       where s.run_id = x.id and s.epoch = x.epoch and s.side = x.side and s.record_id = x.record_id
      )
-     update public.sync_stage s
-     set state = x.state, partner_id = x.partner_id
-     from (
-       select fence.id, fence.epoch, free.side, free.record_id,
-         coalesce(v.state, 'no_key') as state,
-         case when v.state = 'matched' then case when free.side = 'a' then v.b_id else v.a_id end
-         end as partner_id
-       from fence cross join free left join verdict v using (natural_key)
-       where v.state is not null and (v.state in ('matched', 'duplicate_key') or free.state = 'free')
-         or free.natural_key = '' and free.state = 'free'
-     ) x
-     where s.run_id = x.id and s.epoch = x.epoch and s.side = x.side and s.record_id = x.record_id`,
+     select exists (select from shadowed) as known`,
     [run.id, run.fencing],
   );
+  return rows[0]?.known === true;
 }
 
 /**
