@@ -28,6 +28,12 @@ const NEEDS_MANY_SEEDS: readonly Rarity[] = [
   "a run waited for the rate limit",
   "a commit went through and its answer was lost",
   "a request was repeated below the client",
+  "the policy was changed",
+  "a create without an answer was found and linked",
+  "a record changed between confirmation and write",
+  "a run was stopped by a shutdown",
+  "a record was gone from both sides",
+  "an enumeration began anew",
 ];
 
 function numberOf(variable: string): number | undefined {
