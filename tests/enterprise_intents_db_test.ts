@@ -65,6 +65,16 @@ function loseCreates(world: TwoWayWorld, effect: FaultEffect, inBatch: boolean):
   ]);
 }
 
+/** Client 4 is made at the remote without an answer, and gets another address. */
+async function loseAndMove(world: TwoWayWorld) {
+  await world.addClient(4);
+  loseCreates(world, { kind: "reset", when: "after" }, false);
+  await world.sync();
+  const made = world.subscriber(4);
+  await world.editClient(4, { email: "four-new@example.com" });
+  return made;
+}
+
 for (const [what, effect] of Object.entries(LOST)) {
   Deno.test(`19, 20: a create whose answer is ${what} is found again, linked, and not made twice`, async () => {
     for (const several of [false, true]) {
@@ -100,11 +110,7 @@ Deno.test("19: a create that never arrived is made once by the next run", async 
 
 Deno.test("19: a lost create is linked to its client even if the address was changed meanwhile", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(3));
-  await world.addClient(4);
-  loseCreates(world, { kind: "reset", when: "after" }, false);
-  await world.sync();
-  const made = world.subscriber(4);
-  await world.editClient(4, { email: "four-new@example.com" });
+  const made = await loseAndMove(world);
   await world.sync();
   const [link] = (await world.links()).filter(({ a_id }) => a_id === clientId(4));
   assertEquals([link?.b_id, creates(world)], [made?.id, 1]);
@@ -116,11 +122,7 @@ Deno.test("19: a lost create is linked to its client even if the address was cha
 
 Deno.test("19: who was made without an answer is nobody new to a call that names them by the address they were made with", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(3));
-  await world.addClient(4);
-  loseCreates(world, { kind: "reset", when: "after" }, false);
-  await world.sync();
-  const made = world.subscriber(4);
-  await world.editClient(4, { email: "four-new@example.com" });
+  const made = await loseAndMove(world);
   await world.smart({ emails: [address(4)] });
   assertEquals((await world.clientsWithAddress(4)).length, 0);
   const [link] = (await world.links()).filter(({ a_id }) => a_id === clientId(4));
@@ -131,11 +133,7 @@ Deno.test("19: who was made without an answer is nobody new to a call that names
 
 Deno.test("19: who was made without an answer is nobody new either while another worker looks into it", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(3));
-  await world.addClient(4);
-  loseCreates(world, { kind: "reset", when: "after" }, false);
-  await world.sync();
-  const made = world.subscriber(4);
-  await world.editClient(4, { email: "four-new@example.com" });
+  const made = await loseAndMove(world);
   for (const key of [`a:${clientId(4)}`, `b:${made?.id}`]) {
     await world.pool.transaction(async (other) => {
       await tryLockRecords(other, "clients", [key]);
@@ -151,11 +149,7 @@ Deno.test("19: who was made without an answer is nobody new either while another
 
 Deno.test("19, 29: a lost create is found behind any number of lost writes that nobody can look into", async () => {
   await using world = await twoWayWorld(import.meta.url, equalPeople(3));
-  await world.addClient(4);
-  loseCreates(world, { kind: "reset", when: "after" }, false);
-  await world.sync();
-  const made = world.subscriber(4);
-  await world.editClient(4, { email: "four-new@example.com" });
+  const made = await loseAndMove(world);
   const stuck = Array.from({ length: 1001 }, (_, index) => clientId(index + 10_000));
   await world.pool.query(
     `insert into public.sync_intents (pair, a_id, b_id, operation, payload, fencing, created_at)

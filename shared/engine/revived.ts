@@ -1,12 +1,8 @@
 import { canonicalRecord, UnreadableValueError } from "../merge/canonical.ts";
 import type { CanonicalRecord, PairRules } from "../merge/pair.ts";
-import {
-  forsakeLinks,
-  type ForsakenRecord,
-  readForsaken,
-  removeLinks,
-} from "../store/commit_store.ts";
+import { removeLinks } from "../store/commit_store.ts";
 import type { Database } from "../store/database.ts";
+import { forsakeLinks, type ForsakenRecord, readForsaken } from "../store/forsaken_links.ts";
 import { type PairIds, type TakenLink, takenLinks } from "../store/intent_store.ts";
 import type { LocalTable } from "../store/local_table.ts";
 import type { Run } from "../store/run.ts";

@@ -51,7 +51,7 @@ export interface UnchangedPages {
 }
 
 /** Fingerprints of side B. */
-export interface KnownPrints {
+export interface PrintsRead {
   /** Integers of 64 bits, one after the other, the highest byte first; as base64, which the driver hands on as it is. */
   readonly prints: string;
   readonly count: number;
@@ -66,8 +66,8 @@ export async function readPrints(
   database: Database,
   after: number,
   limit: number,
-): Promise<KnownPrints> {
-  const rows = await database.query<KnownPrints>(
+): Promise<PrintsRead> {
+  const rows = await database.query<PrintsRead>(
     `select encode(coalesce(string_agg(int8send(f.print), ''), ''), 'base64') as prints, count(*)::integer as count,
        coalesce(max(f.crosswalk_id), $1)::float8 as last,
        (select c.reltuples::float8 from pg_catalog.pg_class c
