@@ -3,8 +3,8 @@ import type { Fingerprint } from "../merge/fingerprint.ts";
 import type { Json } from "../merge/json.ts";
 import {
   endOfValue,
+  findMember,
   forEachElement,
-  forEachMember,
   isObjectAt,
   skipSpace,
 } from "../merge/json_bytes.ts";
@@ -42,17 +42,24 @@ function textOf(bytes: Uint8Array, from: number, to: number): string {
   return decoder.decode(bytes.subarray(from, to));
 }
 
-/** Where the list of records starts in an answer. */
-function findRows(bytes: Uint8Array, at: number, [key, ...keys]: readonly string[]): number {
-  if (key === undefined) return at;
-  const name = encoder.encode(JSON.stringify(key));
-  let found = -1;
-  forEachMember(bytes, at, (from, to, valueAt) => {
-    if (textOf(bytes, from - 1, to + 1) === textOf(name, 0, name.length)) found = valueAt;
-    return endOfValue(bytes, valueAt);
-  });
-  if (found < 0) throw new SyntaxError("Cannot read a page: it has no list of records");
-  return findRows(bytes, found, keys);
+/** Where the list of records starts in an answer; what follows the list is not walked over to find it. */
+function findRows(bytes: Uint8Array, keys: readonly string[]): number {
+  let at = skipSpace(bytes, 0);
+  for (const key of keys) {
+    const found = findMember(bytes, at, JSON.stringify(key));
+    if (found === null) throw new SyntaxError("Cannot read a page: it has no list of records");
+    at = found;
+  }
+  return at;
+}
+
+/** How many records are still in an answer; null where it has no list of them. */
+function rowsIn(answer: Json, keys: readonly string[]): number | null {
+  const rows = keys.reduce<Json>((value, key) => {
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    return isObject ? value[key] ?? null : null;
+  }, answer);
+  return Array.isArray(rows) ? rows.length : null;
 }
 
 /**
@@ -81,7 +88,7 @@ export function scanPage(
     if (print !== null) prints.set(id, print);
   }
 
-  const start = findRows(bytes, skipSpace(bytes, 0), projection.rows);
+  const start = findRows(bytes, projection.rows);
   const end = forEachElement(bytes, start, (at) => {
     seen++;
     if (!isObjectAt(bytes, at)) {
@@ -95,6 +102,12 @@ export function scanPage(
     else look(at, row.end, row.isPlain ? { high: row.high, low: row.low } : null);
     return row.end;
   });
-  const around = `${textOf(bytes, 0, start)}[]${textOf(bytes, end, bytes.length)}`;
-  return { differing, prints, seen, envelope: JSON.parse(around) };
+  const envelope: Json = JSON.parse(
+    `${textOf(bytes, 0, start)}[]${textOf(bytes, end, bytes.length)}`,
+  );
+  // JSON.parse() keeps the last of two members of one name, and the scan took the first.
+  if (rowsIn(envelope, projection.rows) !== 0) {
+    throw new SyntaxError("Cannot read a page: it has two lists of records");
+  }
+  return { differing, prints, seen, envelope };
 }

@@ -115,3 +115,12 @@ Deno.test("scanPage() refuses an answer that is cut off anywhere, or holds no li
     if (!error.message.startsWith("Cannot read")) assertEquals(error.message.includes("@"), false);
   }
 });
+
+Deno.test("scanPage() refuses an answer with two lists of records, of which it would read one", () => {
+  const list = JSON.stringify(PEOPLE);
+  assertThrows(
+    () => scan(`{"answer":{"data":${list},"data":${list}}}`),
+    SyntaxError,
+    "Cannot read a page: it has two lists of records",
+  );
+});

@@ -1,14 +1,8 @@
-import {
-  brokenJson,
-  endOfValue,
-  isListAt,
-  isListEndAt,
-  isObjectAt,
-  skipSpace,
-} from "./json_bytes.ts";
+import { brokenJson, endOfValue, isObjectAt, skipSpace } from "./json_bytes.ts";
 import type { PairRules } from "./pair.ts";
 import type { Print } from "./print.ts";
 import type { Projection } from "./projection.ts";
+import { type Level, type Names, type Place, rowFormOf } from "./row_form.ts";
 
 /** A row of the remote's list, as far as its bytes tell; {@linkcode Print} for one that is plain. */
 export interface ScannedRow extends Print {
@@ -29,107 +23,15 @@ export interface ScannedRow extends Print {
  */
 export type Fingerprint = (bytes: Uint8Array, at: number) => ScannedRow;
 
-/** A key or a name, in both the forms it is compared in. */
-interface Word {
-  readonly text: string;
-  readonly bytes: Uint8Array;
-}
-
-type Place =
-  | { readonly kind: "id" }
-  /** Where it holds anything, the row is not what it seems. */
-  | { readonly kind: "odd" }
-  | { readonly kind: "value"; readonly mark: number }
-  | { readonly kind: "set"; readonly set: NameSet }
-  | ({ readonly kind: "name" } & Names)
-  | { readonly kind: "object"; readonly members: Members };
-
-interface Names {
-  /** The names that matter. */
-  readonly names: readonly Word[];
-  /** Which of them the row holds. */
-  readonly held: Uint8Array;
-}
-
-interface NameSet extends Names {
-  readonly mark: number;
-  /** Where an element has its name; null where it is a name itself. */
-  readonly element: Members | null;
-  /** An element that is a name itself. */
-  readonly name: Place;
-}
-
-interface Member {
-  readonly key: Word;
-  readonly place: Place;
-}
-
-/** By the length of their keys in bytes, in which most keys differ. */
-type Members = (Member[] | undefined)[];
-
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const COLON = 0x3a;
 const BACKSLASH = 0x5c;
-const CLOSE_OBJECT = 0x7d;
 const SPACE = 0x20;
+const [OPEN_LIST, OPEN_OBJECT] = [0x5b, 0x7b] as const;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const NULL = encoder.encode("null");
-
-function word(text: string): Word {
-  return { text, bytes: encoder.encode(text) };
-}
-
-function isAt(bytes: Uint8Array, from: number, to: number, wanted: Uint8Array): boolean {
-  const { length } = wanted;
-  if (to - from !== length) return false;
-  for (let n = 0; n < length; n++) if (bytes[from + n] !== wanted[n]) return false;
-  return true;
-}
-
-/** The text between two quotes. */
-function textAt(bytes: Uint8Array, from: number, to: number): string {
-  return JSON.parse(decoder.decode(bytes.subarray(from - 1, to + 1)));
-}
-
-function put(members: Members, [head = "", ...keys]: readonly string[], place: Place): void {
-  const key = word(head);
-  const { length } = key.bytes;
-  const known = members[length] ?? [];
-  while (members.length <= length) members.push(undefined);
-  members[length] = known;
-  if (keys.length === 0) {
-    known.push({ key, place });
-    return;
-  }
-  const outer = known.find((other) => other.key.text === head)?.place;
-  if (outer?.kind === "object") return put(outer.members, keys, place);
-  const inner: Members = [];
-  known.push({ key, place: { kind: "object", members: inner } });
-  put(inner, keys, place);
-}
-
-function setPlace(mark: number, managed: readonly string[], nameKey: string | undefined): Place {
-  const names = managed.map(word);
-  const held = new Uint8Array(names.length);
-  const name: Place = { kind: "name", names, held };
-  const element: Members | null = nameKey === undefined ? null : [];
-  if (nameKey !== undefined && element !== null) put(element, [nameKey], name);
-  return { kind: "set", set: { mark, names, held, element, name } };
-}
-
-function placesOf(rules: PairRules, projection: Projection): Members {
-  const root: Members = [];
-  put(root, [projection.id.key], { kind: "id" });
-  if (projection.oddKey !== null) put(root, [projection.oddKey], { kind: "odd" });
-  for (const [mark, rule] of Object.values(rules.fields).entries()) {
-    const { keys, nameKey } = projection.locate(rule.remote);
-    const isSet = rule.kind === "set";
-    put(root, keys, isSet ? setPlace(mark, rule.managed, nameKey) : { kind: "value", mark });
-  }
-  return root;
-}
 
 /**
  * Reads rows one after the other, and hashes what matters of them by cyrb53 with both
@@ -137,18 +39,17 @@ function placesOf(rules: PairRules, projection: Projection): Members {
  * against an edit going unseen, not against anybody who wants one to.
  */
 class RowScanner implements ScannedRow {
-  readonly #root: Members;
+  readonly #row: Level;
   readonly #seed: Uint8Array;
   // A field of a class would be a new object for every number beyond 31 bits.
   readonly #halves = new Int32Array(2);
-  #bytes: Uint8Array = new Uint8Array();
   end = 0;
   idFrom = 0;
   idTo = 0;
   isPlain = false;
 
   constructor(rules: PairRules, projection: Projection) {
-    this.#root = placesOf(rules, projection);
+    this.#row = rowFormOf(rules, projection);
     // With pair and id in it, a fingerprint alone tells the record.
     this.#seed = encoder.encode(`${rules.name}:`);
   }
@@ -161,17 +62,91 @@ class RowScanner implements ScannedRow {
     return this.#halves[0] ?? 0;
   }
 
-  scan(bytes: Uint8Array, at: number): void {
-    this.#bytes = bytes;
+  // One loop for everything that is passed over, on every level. A function each for
+  // members, values and lists was compiled several times over, each within the others,
+  // which took V8 as long as reading the list.
+  scan(bytes: Uint8Array, start: number): void {
+    if (!isObjectAt(bytes, start)) throw brokenJson();
+    const { length } = bytes;
+    this.#begin();
+    let level = this.#row;
+    let mayClose = true;
+    let isBehind = false;
+    let next = start + 1;
+    for (;;) {
+      let byte = bytes[next] ?? 0;
+      if (byte <= SPACE) byte = bytes[next = skipSpace(bytes, next)] ?? 0;
+      if (byte === level.closing && mayClose) {
+        next++;
+        if (level.names !== null) this.#addNames(level.mark, level.names);
+        if (level.outer === null) break;
+        level = level.outer;
+        isBehind = true;
+        continue;
+      }
+      if (isBehind) {
+        if (byte !== COMMA) throw brokenJson();
+        next++;
+        isBehind = mayClose = false;
+        continue;
+      }
+      let place = level.element;
+      if (place === null) {
+        if (byte !== QUOTE) throw brokenJson();
+        const from = ++next;
+        let isEscaped = false;
+        for (; next < length; next++) {
+          byte = bytes[next] ?? 0;
+          if (byte === QUOTE) break;
+          if (byte !== BACKSLASH) continue;
+          isEscaped = true;
+          next++;
+        }
+        place = placeAt(level, bytes, from, next, isEscaped);
+        if (bytes[++next] !== COLON) next = skipSpace(bytes, next);
+        if (bytes[next] !== COLON) throw brokenJson();
+        byte = bytes[++next] ?? 0;
+        if (byte <= SPACE) byte = bytes[next = skipSpace(bytes, next)] ?? 0;
+      }
+      mayClose = true;
+      if (place !== null && place.inner !== null && byte === place.inner.opening) {
+        level = place.inner;
+        level.names?.held.fill(0);
+        next++;
+        continue;
+      }
+      const from = next;
+      next = endOfValue(bytes, next);
+      if (place !== null) this.#take(place, bytes, from, next);
+      isBehind = true;
+    }
+    this.end = next;
+    this.isPlain &&= this.idFrom > 0;
+    this.#finish();
+  }
+
+  #begin(): void {
     this.idFrom = 0;
     this.isPlain = true;
     this.#halves[0] = 0xdeadbeef;
     this.#halves[1] = 0x41c6ce57;
     this.#add(this.#seed, 0, this.#seed.length);
-    if (!isObjectAt(bytes, at)) throw brokenJson();
-    this.end = this.#members(this.#root, at);
-    this.isPlain &&= this.idFrom > 0;
-    this.#finish();
+  }
+
+  #take({ kind, mark, names }: Place, bytes: Uint8Array, from: number, end: number): void {
+    const first = bytes[from];
+    const isText = first === QUOTE;
+    if (kind === "value" && first !== OPEN_OBJECT && first !== OPEN_LIST) {
+      this.#mark(mark);
+      this.#add(bytes, from, end);
+    } else if (names !== null && isText) hold(names, bytes, from + 1, end - 1);
+    else if (kind === "id" && isText) {
+      this.idFrom = from + 1;
+      this.idTo = end - 1;
+      // Only as it stands can it be told from the bytes alone.
+      if (isEscapedAt(bytes, from + 1, end - 1)) this.isPlain = false;
+      this.#add(bytes, from, end);
+    } else if (kind !== "odd" || !isAt(bytes, from, end, NULL)) this.isPlain = false;
   }
 
   #add(bytes: Uint8Array, from: number, to: number): void {
@@ -192,6 +167,11 @@ class RowScanner implements ScannedRow {
     this.#halves[1] = Math.imul((this.#halves[1] ?? 0) ^ (place + 256), 1597334677);
   }
 
+  #addNames(mark: number, { held }: Names): void {
+    this.#mark(mark);
+    for (let n = 0; n < held.length; n++) this.#mark(held[n] ?? 0);
+  }
+
   #finish(): void {
     let one = this.#halves[0] ?? 0;
     let two = this.#halves[1] ?? 0;
@@ -200,84 +180,18 @@ class RowScanner implements ScannedRow {
     this.#halves[0] = one;
     this.#halves[1] = two;
   }
+}
 
-  // One loop without calls for the keys that nobody asked for, which are most: with a
-  // function for every member, scanning took twice as long as parsing.
-  #members(members: Members, at: number): number {
-    const bytes = this.#bytes;
-    const { length } = bytes;
-    let next = at + 1;
-    for (let isFirst = true;; isFirst = false) {
-      if ((bytes[next] ?? 0) <= SPACE) next = skipSpace(bytes, next);
-      if (isFirst && bytes[next] === CLOSE_OBJECT) return next + 1;
-      if (bytes[next] !== QUOTE) throw brokenJson();
-      const from = ++next;
-      let isEscaped = false;
-      for (; next < length && bytes[next] !== QUOTE; next++) {
-        if (bytes[next] !== BACKSLASH) continue;
-        isEscaped = true;
-        next++;
-      }
-      const ofLength = isEscaped ? undefined : members[next - from];
-      const place = isEscaped
-        ? placeOf(members, textAt(bytes, from, next))
-        : ofLength === undefined
-        ? null
-        : placeAmong(ofLength, bytes, from, next);
-      if (bytes[++next] !== COLON) next = skipSpace(bytes, next);
-      if (bytes[next] !== COLON) throw brokenJson();
-      if ((bytes[++next] ?? 0) <= SPACE) next = skipSpace(bytes, next);
-      next = place === null ? endOfValue(bytes, next) : this.#take(place, next);
-      if ((bytes[next] ?? 0) <= SPACE) next = skipSpace(bytes, next);
-      if (bytes[next] === CLOSE_OBJECT) return next + 1;
-      if (bytes[next] !== COMMA) throw brokenJson();
-      next++;
-    }
-  }
+function isAt(bytes: Uint8Array, from: number, to: number, wanted: Uint8Array): boolean {
+  const { length } = wanted;
+  if (to - from !== length) return false;
+  for (let n = 0; n < length; n++) if (bytes[from + n] !== wanted[n]) return false;
+  return true;
+}
 
-  #take(place: Place, at: number): number {
-    const bytes = this.#bytes;
-    const isObject = isObjectAt(bytes, at);
-    if (place.kind === "object" && isObject) return this.#members(place.members, at);
-    if (place.kind === "set" && isListAt(bytes, at)) return this.#names(place.set, at);
-    const end = endOfValue(bytes, at);
-    const isText = bytes[at] === QUOTE;
-    if (place.kind === "value" && !isObject && !isListAt(bytes, at)) {
-      this.#mark(place.mark);
-      this.#add(bytes, at, end);
-    } else if (place.kind === "name" && isText) hold(place, bytes, at + 1, end - 1);
-    else if (place.kind === "id" && isText) {
-      this.idFrom = at + 1;
-      this.idTo = end - 1;
-      // Only as it stands can it be told from the bytes alone.
-      if (isEscapedAt(bytes, at + 1, end - 1)) this.isPlain = false;
-      this.#add(bytes, at, end);
-    } else if (place.kind === "odd") this.isPlain &&= isAt(bytes, at, end, NULL);
-    else this.isPlain = false;
-    return end;
-  }
-
-  #names({ mark, held, element, name }: NameSet, at: number): number {
-    const bytes = this.#bytes;
-    held.fill(0);
-    let next = skipSpace(bytes, at + 1);
-    for (let isFirst = true;; isFirst = false) {
-      if (isFirst && isListEndAt(bytes, next)) break;
-      if (element === null) next = this.#take(name, next);
-      else if (isObjectAt(bytes, next)) next = this.#members(element, next);
-      else {
-        this.isPlain = false;
-        next = endOfValue(bytes, next);
-      }
-      if ((bytes[next] ?? 0) <= SPACE) next = skipSpace(bytes, next);
-      if (isListEndAt(bytes, next)) break;
-      if (bytes[next] !== COMMA) throw brokenJson();
-      if ((bytes[++next] ?? 0) <= SPACE) next = skipSpace(bytes, next);
-    }
-    this.#mark(mark);
-    for (let n = 0; n < held.length; n++) this.#mark(held[n] ?? 0);
-    return next + 1;
-  }
+/** The text between two quotes. */
+function textAt(bytes: Uint8Array, from: number, to: number): string {
+  return JSON.parse(decoder.decode(bytes.subarray(from - 1, to + 1)));
 }
 
 function isEscapedAt(bytes: Uint8Array, from: number, to: number): boolean {
@@ -285,34 +199,36 @@ function isEscapedAt(bytes: Uint8Array, from: number, to: number): boolean {
   return false;
 }
 
-/** What is wanted of a member; null where nothing is. */
-function placeAmong(
-  members: readonly Member[],
+/** What is wanted of a member, by its key; null where nothing is. */
+function placeAt(
+  { members }: Level,
   bytes: Uint8Array,
   from: number,
   to: number,
+  isEscaped: boolean,
 ): Place | null {
-  for (let n = 0; n < members.length; n++) {
-    const member = members[n];
+  if (isEscaped) return placeOf(members, textAt(bytes, from, to));
+  const ofLength = members[to - from];
+  if (ofLength === undefined) return null;
+  for (let n = 0; n < ofLength.length; n++) {
+    const member = ofLength[n];
     if (member !== undefined && isAt(bytes, from, to, member.key.bytes)) return member.place;
   }
   return null;
 }
 
-function placeOf(members: Members, key: string): Place | null {
-  for (const member of members.flatMap((some) => some ?? [])) {
-    if (member.key.text === key) return member.place;
-  }
-  return null;
+function placeOf(members: Level["members"], key: string): Place | null {
+  const all = members.flatMap((some) => some ?? []);
+  return all.find((member) => member.key.text === key)?.place ?? null;
 }
 
 /** Notes a name of a set, if it is one that matters. */
-function hold({ names, held }: Names, bytes: Uint8Array, from: number, to: number): void {
+function hold({ words, held }: Names, bytes: Uint8Array, from: number, to: number): void {
   const text = isEscapedAt(bytes, from, to) ? textAt(bytes, from, to) : null;
-  for (let n = 0; n < names.length; n++) {
-    const name = names[n];
-    if (name === undefined) break;
-    if (text === null ? isAt(bytes, from, to, name.bytes) : text === name.text) held[n] = 1;
+  for (let n = 0; n < words.length; n++) {
+    const word = words[n];
+    if (word === undefined) break;
+    if (text === null ? isAt(bytes, from, to, word.bytes) : text === word.text) held[n] = 1;
   }
 }
 

@@ -125,6 +125,21 @@ Deno.test("fingerprintOf() answers no print for a row that is not of the form it
   }
 });
 
+Deno.test("fingerprintOf() sees the names of a list that holds nothing else", () => {
+  const locate = (path: string) => ({ keys: path.split(".") });
+  const bare = fingerprintOf(rules, { ...projection, locate });
+  const printed = (tags: Json) => {
+    const found = bare(encoder.encode(JSON.stringify(row({ tags }))), 0);
+    return found.isPlain ? printText(found) : null;
+  };
+  assertEquals(printed(["x", "VIP"]), printed(["VIP", "VIP", ""]));
+  assertNotEquals(printed(["VIP"]), printed([]));
+  assertNotEquals(printed(["VIP"]), printed(["VIP", "Clients"]));
+  for (const odd of [null, "VIP", [1], [["VIP"]], [{ name: "VIP" }]]) {
+    assertEquals(printed(odd), null);
+  }
+});
+
 Deno.test("fingerprintOf() knows a key and a name in whichever form JSON has for them", () => {
   const text = JSON.stringify(row());
   const escaped = text.replace('"mail"', '"m\\u0061il"').replace('"VIP"', '"\\u0056IP"')

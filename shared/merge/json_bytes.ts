@@ -7,6 +7,7 @@
  * @module
  */
 
+const decoder = new TextDecoder();
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const COLON = 0x3a;
@@ -105,28 +106,27 @@ export function isListEndAt(bytes: Uint8Array, at: number): boolean {
 }
 
 /**
- * Goes through the members of an object.
+ * Where the value of a key starts; null where the object has no such key. Nothing behind
+ * it is looked at.
  *
  * @param at Where the object stands.
- * @param visit Told where a key stands between its quotes and where its value starts; answers where that ends.
- * @returns Where the object ends.
- * @throws {SyntaxError} If it is not one, or does not end.
+ * @param key As it stands in the bytes, with its quotes.
+ * @throws {SyntaxError} If it is no object, or ends before the key is found.
  */
-export function forEachMember(
-  bytes: Uint8Array,
-  at: number,
-  visit: (keyFrom: number, keyTo: number, valueAt: number) => number,
-): number {
+export function findMember(bytes: Uint8Array, at: number, key: string): number | null {
   if (bytes[at] !== OPEN_OBJECT) throw brokenJson();
   let next = skipSpace(bytes, at + 1);
-  if (bytes[next] === CLOSE_OBJECT) return next + 1;
+  if (bytes[next] === CLOSE_OBJECT) return null;
   for (;;) {
     if (bytes[next] !== QUOTE) throw brokenJson();
     const keyEnd = endOfString(bytes, next);
-    const colon = skipSpace(bytes, keyEnd);
-    if (bytes[colon] !== COLON) throw brokenJson();
-    next = skipSpace(bytes, visit(next + 1, keyEnd - 1, skipSpace(bytes, colon + 1)));
-    if (bytes[next] === CLOSE_OBJECT) return next + 1;
+    const isWanted = decoder.decode(bytes.subarray(next, keyEnd)) === key;
+    next = skipSpace(bytes, keyEnd);
+    if (bytes[next] !== COLON) throw brokenJson();
+    next = skipSpace(bytes, next + 1);
+    if (isWanted) return next;
+    next = skipSpace(bytes, endOfValue(bytes, next));
+    if (bytes[next] === CLOSE_OBJECT) return null;
     if (bytes[next] !== COMMA) throw brokenJson();
     next = skipSpace(bytes, next + 1);
   }

@@ -1,9 +1,9 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   endOfValue,
+  findMember,
   forEachElement,
-  forEachMember,
   isListAt,
   isObjectAt,
   skipSpace,
@@ -19,11 +19,12 @@ function at(bytes: Uint8Array, from: number, to: number): unknown {
 /** Takes a value apart and puts it together again, as far as its parts can be told. */
 function rebuilt(bytes: Uint8Array, from: number): { value: unknown; end: number } {
   if (isObjectAt(bytes, from)) {
-    const entries: [string, unknown][] = [];
-    const end = forEachMember(bytes, from, (keyFrom, keyTo, valueAt) => {
-      const inner = rebuilt(bytes, valueAt);
-      entries.push([String(at(bytes, keyFrom - 1, keyTo + 1)), inner.value]);
-      return inner.end;
+    const end = endOfValue(bytes, from);
+    const keys = Object.keys(at(bytes, from, end) as object);
+    const entries = keys.map((key) => {
+      const found = findMember(bytes, from, JSON.stringify(key));
+      assert(found !== null);
+      return [key, rebuilt(bytes, found).value];
     });
     return { value: Object.fromEntries(entries), end };
   }
@@ -40,7 +41,7 @@ function rebuilt(bytes: Uint8Array, from: number): { value: unknown; end: number
   return { value: at(bytes, from, end), end };
 }
 
-Deno.test("forEachMember(), forEachElement() and endOfValue() find what JSON.parse() finds", () => {
+Deno.test("findMember(), forEachElement() and endOfValue() find what JSON.parse() finds", () => {
   fc.assert(
     fc.property(
       fc.jsonValue({ stringUnit: "binary-ascii", maxDepth: 2 }),
@@ -71,4 +72,10 @@ Deno.test("what is cut off is refused wherever it is cut", () => {
     const bytes = encoder.encode(text.slice(0, length));
     assertThrows(() => rebuilt(bytes, 0), SyntaxError);
   }
+});
+
+Deno.test("findMember() finds no key that is only in a value, or in an object within", () => {
+  const bytes = encoder.encode('{"a":{"b":1},"c":["b",{"b":2}],"d":"\\"b\\":3"}');
+  assertEquals(findMember(bytes, 0, '"b"'), null);
+  assertEquals(findMember(encoder.encode("{ }"), 0, '"b"'), null);
 });
