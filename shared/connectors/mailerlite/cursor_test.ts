@@ -22,6 +22,10 @@ Deno.test("a cursor holds the whole state, in characters that pass through any U
   const cursor = encodeCursor(STATE);
   assert(/^[A-Za-z0-9._-]+$/.test(cursor));
   assertEquals(decodeCursor(cursor), STATE);
+  // Also where it is not the one that was made last.
+  const other = encodeCursor({ ...STATE, pages: 18 });
+  assertEquals(decodeCursor(cursor), STATE);
+  assertEquals(decodeCursor(other).pages, 18);
 });
 
 Deno.test("decodeCursor() refuses a cursor in which any one character differs", () => {

@@ -30,10 +30,10 @@ function pathOf(state: ListState, size: number): string {
   // Every parameter goes with every page: `links.next` drops the limit and the
   // filter (mailerlite-nodejs recorded tapes, subscribers list), so a client that
   // follows it gets pages of 25 with the wrong people in them.
-  const query = new URLSearchParams({ include: "groups", limit: String(size) });
-  if (state.status !== null) query.set("filter[status]", state.status);
-  if (state.after !== null) query.set("cursor", state.after);
-  return `${ROUTE}?${query}`;
+  const filter = state.status === null ? "" : `&filter%5Bstatus%5D=${state.status}`;
+  const after = state.after?.toWellFormed() ?? null;
+  const cursor = after === null ? "" : `&cursor=${encodeURIComponent(after)}`;
+  return `${ROUTE}?include=groups&limit=${size}${filter}${cursor}`;
 }
 
 async function fetchPath(client: MailerLiteClient, path: string, raw: boolean): Promise<unknown> {
