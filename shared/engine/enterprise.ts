@@ -42,7 +42,7 @@ import { openLocalTable } from "./open_sides.ts";
 import { planBatch } from "./plan_batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
 import type { Pair } from "./pair.ts";
-import { ReadAhead, readStep } from "./read_step.ts";
+import { PrintsAhead, readStep } from "./read_step.ts";
 import { resolveIntents } from "./resolve_intents.ts";
 import { runSlice, type Slice, type SliceDeps, type WorkEnd } from "./slice.ts";
 import { LIST_LIFE_MS, listedAtOf } from "./stage_sides.ts";
@@ -247,8 +247,9 @@ async function endOthers({ deps: { pool, log } }: Slice, run: Run): Promise<void
 async function work(slice: Slice, first: Run, call: EnterpriseCall): Promise<WorkEnd> {
   const { pool, pair, log, remote } = slice.deps;
   const restart = restartReason(first, pair, remote.now(), call.fresh);
-  await using ahead = new ReadAhead(slice, first, restart !== null);
-  const table = await openLocalTable(pool, pair);
+  const opening = openLocalTable(pool, pair);
+  await using ahead = new PrintsAhead(slice, first, restart !== null);
+  const table = await opening;
   const step: Step = { slice, table, keyed: keyedTable(pair) };
   let run = await applyOverride(pool, first, call.override, call.fresh);
   if (restart !== null) {

@@ -29,40 +29,31 @@ import { waitForAll } from "./wait_for_all.ts";
 
 const PHASE = "Reading both sides";
 
-/** What reading needs before it begins, on its way while side A's table is looked up. */
-export class ReadAhead implements AsyncDisposable {
+/** The fingerprints side B was last seen with, on their way while other things are looked up. */
+export class PrintsAhead implements AsyncDisposable {
   readonly #slice: Slice;
   readonly #known: Promise<KnownPrints>;
-  readonly #stop = new AbortController();
   #isKept = false;
-  /** What the account holds; null where the enumeration has begun. */
-  readonly schema: Promise<RemoteSchema> | null;
-  /** The fingerprints side B was last seen with. */
-  readonly known: Promise<PrintSet>;
+  readonly prints: Promise<PrintSet>;
 
   /**
-   * Sends for it. All of it only looks, so it does no harm if the run fails before it
-   * reads anything, for a column that does not exist say.
+   * Sends for them. They are only looked at, so it does no harm if the run fails before.
    *
    * @param restarts Whether the run starts again from the list, wherever it is.
    */
   constructor(slice: Slice, run: Run, restarts: boolean) {
-    const { pool, pair, remote } = slice.deps;
-    const { step, page = 0 } = run.cursor;
-    const isListed = !restarts && (step !== undefined || sideCursor(run, "b").done);
-    const isBegun = !restarts && (step !== undefined || page !== 0);
+    const { pool, remote } = slice.deps;
+    const isListed = !restarts &&
+      (run.cursor["step"] !== undefined || sideCursor(run, "b").done);
     const now = remote.now();
     this.#slice = slice;
-    const signal = AbortSignal.any([slice.remote.signal, this.#stop.signal]);
-    this.schema = isBegun ? null : pair.remote.connector.describe({ ...slice.remote, signal });
     if (isListed) forgetKnownPrints(pool);
     this.#known = isListed
       ? Promise.resolve({ prints: new PrintSet(), readAt: now })
       : readKnownPrints(pool, run, now);
-    this.known = this.#known.then(({ prints }) => prints);
+    this.prints = this.#known.then(({ prints }) => prints);
     // They may fail before anybody waits for them.
-    this.schema?.catch(() => {});
-    this.known.catch(() => {});
+    this.prints.catch(() => {});
   }
 
   /** Keeps what the next slice of the list needs too. */
@@ -71,13 +62,8 @@ export class ReadAhead implements AsyncDisposable {
     this.#isKept = true;
   }
 
-  /** Whoever has failed meanwhile does not wait for what the remote has to say. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await Promise.allSettled([
-      this.schema,
-      this.known.then((prints) => this.#isKept ? null : prints[Symbol.dispose]()),
-    ]);
+    await this.prints.then((prints) => this.#isKept || prints[Symbol.dispose](), () => {});
   }
 }
 
@@ -113,6 +99,27 @@ async function refuseEmptyLocal(slice: Slice, table: LocalTable): Promise<void> 
 }
 
 /**
+ * Looks at what the account holds and writes down that reading begins.
+ *
+ * One statement after the other: asked for at the same time, each would wait for a
+ * connection of its own, and to open one takes ten times as long.
+ */
+async function begin(
+  slice: Slice,
+  run: Run,
+): Promise<{ readonly run: Run; readonly schema: RemoteSchema | null }> {
+  const { pool, pair, remote } = slice.deps;
+  const { page = 0 } = run.cursor;
+  if (page !== 0) return { run, schema: null };
+  const schema = await complete(slice, run, await pair.remote.connector.describe(slice.remote));
+  const sets = managedSets(pair, schema);
+  const cursor = { fingerprint: pair.fingerprint, sets, listedAt: remote.now() };
+  const begun = await moveRun(pool, run, { cursor, phase: PHASE, requests: slice.takeRequests() });
+  await rememberSchema(pool, pair.name, pair.fingerprint, sets);
+  return { run: begun, schema };
+}
+
+/**
  * Reads both sides, from where they were left.
  *
  * @returns The run as it went on, and why it stopped before the end, or null.
@@ -121,24 +128,13 @@ export async function readStep(
   slice: Slice,
   table: LocalTable,
   run: Run,
-  ahead: ReadAhead,
+  ahead: PrintsAhead,
 ): Promise<{ run: Run; stop: StopReason | null }> {
-  const { pool, pair } = slice.deps;
   // Before anything is read: this is where a refused key or a wrong name shows.
-  const [described] = await waitForAll([ahead.schema, refuseEmptyLocal(slice, table)]);
-  let started = run;
-  let schema: RemoteSchema | null = null;
-  if (described !== null) {
-    schema = await complete(slice, run, described);
-    const sets = managedSets(pair, schema);
-    const cursor = { fingerprint: pair.fingerprint, sets, listedAt: slice.deps.remote.now() };
-    [started] = await waitForAll([
-      moveRun(pool, run, { cursor, phase: PHASE, requests: slice.takeRequests() }),
-      rememberSchema(pool, pair.name, pair.fingerprint, sets),
-    ]);
-  }
+  await refuseEmptyLocal(slice, table);
+  const { run: started, schema } = await begin(slice, run);
   const [{ stop, nameless }] = await waitForAll([
-    readSides(slice, started, table, schema, ahead.known),
+    readSides(slice, started, table, schema, ahead.prints),
     // Once a run, however many slices reading takes: it looks at every link.
     started.cursor["compared"] === true ? null : compareLocal(slice, started, table),
   ]);

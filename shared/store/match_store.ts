@@ -50,7 +50,7 @@ export async function stageAbsences(
 ): Promise<void> {
   await database.query(
     `with fence as materialized (${FENCE}),
-     seen as materialized (
+     seen as (
        select u.id collate "C" as id
        from fence
        join public.sync_seen n on n.run_id = fence.id and n.epoch = fence.epoch
