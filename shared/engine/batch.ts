@@ -9,7 +9,7 @@ import type { CanonicalRecord } from "../merge/pair.ts";
 import type { Flow } from "../merge/record_plan.ts";
 import type { LocalResult } from "../store/local_writes.ts";
 import type { LocalTable } from "../store/local_table.ts";
-import type { KeyedTable } from "../store/match_store.ts";
+import type { KeyedTable } from "../store/keyed_table.ts";
 import type { Run } from "../store/run.ts";
 import type { ItemPlan } from "./plan_item.ts";
 import type { Slice } from "./slice.ts";

@@ -2,7 +2,7 @@ import type { RemoteSchema } from "../connectors/connector.ts";
 import type { GuardKind } from "../merge/guard_kinds.ts";
 import type { Json } from "../merge/json.ts";
 import type { Flow } from "../merge/record_plan.ts";
-import type { KeyedTable } from "../store/match_store.ts";
+import type { KeyedTable } from "../store/keyed_table.ts";
 import type { Run } from "../store/run.ts";
 import type { Pair } from "./pair.ts";
 

@@ -18,11 +18,11 @@ import type { GuardKind } from "../merge/guard_kinds.ts";
 import { endAbandoned } from "../store/end_abandoned.ts";
 import { forgetFailures } from "../store/failure_store.ts";
 import { holdFormerKeys } from "../store/former_keys.ts";
+import type { KeyedTable } from "../store/keyed_table.ts";
 import type { LocalTable } from "../store/local_table.ts";
+import { keysOfNobodyElse, matchFreeByKey } from "../store/match_free.ts";
 import {
   analyzeStage,
-  type KeyedTable,
-  matchFreeByKey,
   reuniteOrphans,
   stageAbsences,
   stageLocalAbsences,
@@ -47,6 +47,7 @@ import { resolveIntents } from "./resolve_intents.ts";
 import { runSlice, type Slice, type SliceDeps, type WorkEnd } from "./slice.ts";
 import { LIST_LIFE_MS, listedAtOf } from "./stage_sides.ts";
 import type { StopReason } from "./stop_reason.ts";
+import { waitForAll } from "./wait_for_all.ts";
 
 // The remote no longer knows where the list was left, or leads in a circle.
 const CURSOR_CODES = ["invalid_cursor", "cursor_refused", "cursor_loop"];
@@ -86,16 +87,21 @@ async function match(step: Step, run: Run): Promise<Run> {
   const { pool, pair } = slice.deps;
   const { keyField } = pair.rules;
   await analyzeStage(pool);
+  const asked = withWholeSets(
+    pool,
+    (database) => keysOfNobodyElse(database, run, keyed, keyField),
+  );
   // At once: matched anew, what was found to share a key would no longer be compared.
-  const planned = await withWholeSets(pool, async (database) => {
+  const planning = withWholeSets(pool, async (database) => {
     // A record that did not even tell its id may be any of those that seem to be gone.
     if (run.cursor["nameless"] === true) await stageLocalAbsences(database, run, keyed, keyField);
     else await stageAbsences(database, run, keyed, keyField);
     await reuniteOrphans(database, run);
-    const isKnown = await matchFreeByKey(database, run, keyed, keyField);
+    const isKnown = await matchFreeByKey(database, run, keyed, keyField, await asked);
     if (isKnown) await holdFormerKeys(database, run, keyed, pair.rules);
     return await planWork(database, run, keyed, { step: "guard" }, "Planning");
   });
+  const [planned] = await waitForAll([planning, asked]);
   slice.committed(planned);
   return await moveRun(pool, run, { cursor: {}, phase: "Planning", requests: 0 });
 }

@@ -7,7 +7,9 @@
 import type { PairRules } from "../merge/pair.ts";
 import { commitPageRest } from "../store/enumeration_store.ts";
 import { holdFormerKeys } from "../store/former_keys.ts";
-import { type KeyedTable, matchFreeByKey, reuniteOrphans } from "../store/match_store.ts";
+import type { KeyedTable } from "../store/keyed_table.ts";
+import { matchFreeByKey } from "../store/match_free.ts";
+import { reuniteOrphans } from "../store/match_store.ts";
 import type { Run } from "../store/run.ts";
 import {
   type FoundLink,

@@ -10,7 +10,7 @@ import type { PairRules } from "../merge/pair.ts";
 import type { Database } from "./database.ts";
 import { FENCE } from "./fence.ts";
 import { identifier } from "./identifier.ts";
-import type { KeyedTable } from "./match_store.ts";
+import type { KeyedTable } from "./keyed_table.ts";
 import { literal } from "./plain_sql.ts";
 import type { Run } from "./run.ts";
 

@@ -1,31 +1,17 @@
 /**
- * The statements between reading both sides and planning: what is gone, who
- * belongs to whom, and which records have to be looked at.
+ * The statements between reading both sides and planning: what is gone, and which
+ * records have to be looked at.
  *
  * @module
  */
 import type { Database } from "./database.ts";
 import { FENCE } from "./fence.ts";
 import { identifier } from "./identifier.ts";
-import { canonicalKey } from "./key_sql.ts";
-import type { LocalTable, LocalTableName } from "./local_table.ts";
+import { type KeyedTable, keyOf, tableOf } from "./keyed_table.ts";
+import type { LocalTable } from "./local_table.ts";
 import { literal } from "./plain_sql.ts";
 import type { Run } from "./run.ts";
 import { token } from "./token.ts";
-
-/** Side A's table as matching needs it. */
-export interface KeyedTable extends LocalTableName {
-  /** The column records are first matched by. */
-  readonly keyColumn: string;
-}
-
-function keyOf(table: KeyedTable): string {
-  return canonicalKey(`t.${identifier(table.keyColumn)}`);
-}
-
-function tableOf(table: KeyedTable): string {
-  return `${identifier(table.schema)}.${identifier(table.table)}`;
-}
 
 /**
  * Lets the planner know how much was staged. Without it the stage passes for nearly
@@ -141,130 +127,6 @@ export async function reuniteOrphans(database: Database, run: Run): Promise<void
        and (s.side = 'a' and s.record_id = found.a_id or s.side = 'b' and s.record_id = found.b_id)`,
     [run.id, run.fencing],
   );
-}
-
-/**
- * Finds for every record that has no living link the one record of the other side
- * with the same key.
- *
- * Unique among all records of a side, linked ones too: when two records share a
- * key and one is linked, the other must not take its partner. What shares a key
- * is reported and left alone.
- *
- * @returns Whether one of these keys is, or was at the last agreement, that of somebody linked.
- */
-export async function matchFreeByKey(
-  database: Database,
-  run: Run,
-  table: KeyedTable,
-  keyField: string,
-): Promise<boolean> {
-  const rows = await database.query<{ known: boolean }>(
-    `with fence as materialized (${FENCE}),
-     free as materialized (
-       select s.side, s.record_id, s.natural_key, s.state
-       from fence join public.sync_stage s on s.run_id = fence.id and s.epoch = fence.epoch
-       where s.state in ('free', 'orphan')
-     ),
-     keys as materialized (
-       select natural_key,
-         count(*) filter (where side = 'a') as a_free, count(*) filter (where side = 'b') as b_free,
-         min(record_id) filter (where side = 'a') as a_id, min(record_id) filter (where side = 'b') as b_id
-       from free where natural_key <> '' group by natural_key
-     ),
-     held_a as materialized (
-       select t.${identifier(table.id)} as id, k.natural_key
-       from ${tableOf(table)} t join keys k on k.natural_key = ${keyOf(table)} collate "C"
-     ),
-     taken_a as materialized (
-       select h.natural_key, count(*) as n
-       from fence cross join held_a h
-       cross join lateral (
-         select from public.integration_crosswalk cw
-         where cw.pair = fence.pair and cw.a_id = h.id and cw.link_state = 'linked'
-           and cw.link_state <> 'keep_apart'
-         limit 1
-       ) living
-       left join free on free.side = 'a' and free.record_id = h.id::text
-       where free.record_id is null
-       group by 1
-     ),
-     -- Joined: asked with "in", a list too long for a hash in memory is read for every shadow.
-     shadowed as materialized (
-       select s.crosswalk_id, s.b ->> ${literal(keyField)} as b_key
-       from public.shadow_snapshots s
-       left join keys ka on ka.natural_key = (s.a ->> ${literal(keyField)}) collate "C"
-       left join keys kb on kb.natural_key = (s.b ->> ${literal(keyField)}) collate "C"
-       where ka.natural_key is not null or kb.natural_key is not null
-     ),
-     -- The key of a record that is as its shadow says stands in its shadow alone.
-     held_b as materialized (
-       select s.crosswalk_id, k.natural_key
-       from shadowed s join keys k on k.natural_key = s.b_key collate "C"
-     ),
-     taken_b as materialized (
-       select x.natural_key, count(*) as n
-       from (
-         select h.natural_key
-         from fence
-         join held_b h on true
-         join public.integration_crosswalk cw
-           on cw.id = h.crosswalk_id and cw.pair = fence.pair and cw.link_state = 'linked'
-         left join public.sync_stage sb on sb.run_id = fence.id and sb.epoch = fence.epoch
-           and sb.side = 'b' and sb.record_id = cw.b_id
-           and sb.state in ('pair', 'orphan', 'absent', 'matched')
-         where sb.record_id is null
-         union all
-         select k.natural_key
-         from fence
-         join public.sync_stage sb
-           on sb.run_id = fence.id and sb.epoch = fence.epoch and sb.side = 'b' and sb.state = 'pair'
-         join keys k on k.natural_key = sb.natural_key
-         join public.integration_crosswalk cw
-           on cw.pair = fence.pair and cw.link_state = 'linked' and cw.b_id = sb.record_id
-       ) x
-       group by 1
-     ),
-     verdict as materialized (
-       select k.*, case
-         when k.a_free + coalesce(ta.n, 0) > 1 or k.b_free + coalesce(tb.n, 0) > 1 then 'duplicate_key'
-         when k.a_free = 1 and k.b_free = 1 and exists (
-           select 1 from fence join public.integration_crosswalk apart on apart.pair = fence.pair
-           where apart.link_state = 'keep_apart' and apart.a_id = k.a_id::uuid and apart.b_id = k.b_id
-         ) then 'kept_apart'
-         when k.a_free = 1 and k.b_free = 1 then 'matched'
-         when coalesce(ta.n, 0) + coalesce(tb.n, 0) > 0 then 'key_taken'
-       end as state
-       from keys k
-       left join taken_a ta using (natural_key)
-       left join taken_b tb using (natural_key)
-     ),
-     found as (
-       insert into public.sync_findings (run_id, kind, a_ids, b_ids)
-       select fence.id, v.state,
-         array(select record_id from free where natural_key = v.natural_key and side = 'a' order by 1),
-         array(select record_id from free where natural_key = v.natural_key and side = 'b' order by 1)
-       from fence, verdict v
-       where v.state in ('duplicate_key', 'key_taken')
-     ),
-     judged as (
-       update public.sync_stage s
-       set state = x.state, partner_id = x.partner_id
-       from (
-         select fence.id, fence.epoch, free.side, free.record_id,
-           coalesce(v.state, 'no_key') as state,
-           case when v.state = 'matched' then case when free.side = 'a' then v.b_id else v.a_id end
-           end as partner_id
-         from fence cross join free left join verdict v using (natural_key)
-         where v.state is not null and (v.state in ('matched', 'duplicate_key') or free.state = 'free')
-           or free.natural_key = '' and free.state = 'free'
-       ) x
-       where s.run_id = x.id and s.epoch = x.epoch and s.side = x.side and s.record_id = x.record_id
-     )
-     select exists (select from shadowed) as known`,
-    [run.id, run.fencing],
-  );
-  return rows[0]?.known === true;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Json } from "../merge/json.ts";
 import type { Database } from "./database.ts";
 import { identifier } from "./identifier.ts";
-import type { KeyedTable } from "./match_store.ts";
+import type { KeyedTable } from "./keyed_table.ts";
 import type { Run } from "./run.ts";
 
 /** A value that side B wants to give to the record that a record of side A refers to. */

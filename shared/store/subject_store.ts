@@ -10,7 +10,7 @@ import { committed, FENCE } from "./fence.ts";
 import { identifier } from "./identifier.ts";
 import { indexedKey } from "./key_sql.ts";
 import type { LocalTable } from "./local_table.ts";
-import type { KeyedTable } from "./match_store.ts";
+import type { KeyedTable } from "./keyed_table.ts";
 import type { Run } from "./run.ts";
 import { token } from "./token.ts";
 import type { WorkItem } from "./work_store.ts";

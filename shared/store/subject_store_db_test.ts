@@ -4,7 +4,8 @@ import { openDatabase } from "./database.ts";
 import type { Database, DatabasePool } from "./database.ts";
 import { LeaseLostError } from "./lease_lost_error.ts";
 import { LocalTable } from "./local_table.ts";
-import { type KeyedTable, matchFreeByKey } from "./match_store.ts";
+import type { KeyedTable } from "./keyed_table.ts";
+import { matchFreeByKey } from "./match_free.ts";
 import type { Run } from "./run.ts";
 import { insertRun } from "./runs.ts";
 import {
