@@ -17,6 +17,7 @@ import {
   COMMITTING,
   CONFIRMED,
   LOCKED,
+  MAKING,
   PLANNED,
   sends,
   syncWith,
@@ -364,3 +365,23 @@ for (const { what, direction, other } of MEETINGS) {
     assertGreater(steps, 20);
   });
 }
+
+Deno.test("19: a client is not made of a subscriber whom another worker links before the commit", async () => {
+  for (const [moment, status] of [[COMMITTING, 200], [MAKING, 503]] as const) {
+    await using world = await twoWayWorld(import.meta.url, equalPeople(2));
+    world.addSubscriber(3);
+    await world.addClient(4);
+    const answer = await syncWith(world, moment, async () => {
+      await world.addClient(5);
+      await world.pool.query(
+        `insert into public.integration_crosswalk (pair, a_id, b_id) values ('clients', $1, $2)`,
+        [clientId(5), world.subscriber(3)?.id],
+      );
+    });
+    assertEquals(answer.status, status);
+    await world.syncAll();
+    assertEquals(await world.clientsWithAddress(3), []);
+    assertEquals([await world.linkState(4), await world.linkState(5)], ["linked", "linked"]);
+    assertEquals((await world.conflicts()).map(({ field }) => field), ["email"]);
+  }
+});

@@ -12,6 +12,7 @@ import type {
   ConflictWrite,
   FailureWrite,
   LinkChange,
+  LinkMade,
   LogLine,
   ShadowWrite,
 } from "../store/commit_store.ts";
@@ -33,7 +34,7 @@ export type BatchEffects = Omit<BatchCommit, "counters" | "errors" | "cursor" | 
 
 function emptyDraft() {
   return {
-    links: [] as { aId: string; bId: string }[],
+    links: [] as LinkMade[],
     removedLinks: [] as number[],
     linkChanges: [] as LinkChange[],
     shadows: [] as ShadowWrite[],
@@ -95,8 +96,12 @@ function openConflict(
 }
 
 /** Makes a link; what failed of either record while it had none is over. */
-function addLink(effects: Effects, ids: { readonly aId: string; readonly bId: string }): void {
-  effects.links.push(ids);
+function addLink(
+  effects: Effects,
+  ids: { readonly aId: string; readonly bId: string },
+  withClient: boolean,
+): void {
+  effects.links.push({ ...ids, withClient });
   effects.mended.push(`a:${ids.aId}`, `b:${ids.bId}`);
 }
 
@@ -139,7 +144,7 @@ function addMerge(
   const held = localDone ? localAfter(result, rules) : state.a;
   const token = localDone ? result.local.token : record.a?.token ?? "";
   if (record.kind === "match" && record.aId !== null && record.bId !== null) {
-    addLink(effects, { aId: record.aId, bId: record.bId });
+    addLink(effects, { aId: record.aId, bId: record.bId }, false);
     effects.log.push(logLine(plan, {
       side: "b",
       action: "link",
@@ -209,7 +214,7 @@ function addNewPair(
   const state: RecordState = { base: null, a, b, decisions: [], localRefusals: {} };
   const nothing = planRecord(rules, state, "both");
   const shadow = shadowAfter(rules, state, nothing, { local: false, remote: "not_done" });
-  addLink(effects, ids);
+  addLink(effects, ids, plan.kind === "create_local");
   effects.shadows.push({
     crosswalkId: null,
     ...ids,
@@ -260,7 +265,7 @@ function addCreate(effects: Effects, result: ItemResult, rules: PairRules): Reco
     const ids = { aId: record.aId, bId: result.remote.id };
     if (result.answered === null) {
       // What it brought back cannot be read; what was sent is known.
-      addLink(effects, ids);
+      addLink(effects, ids, false);
       noteCreate(effects, plan, ids, plan.fields);
     } else addNewPair(effects, plan, ids, plan.a, result.answered, record.a?.token ?? "", rules);
     effects.counters["createdRemote"] = (effects.counters["createdRemote"] ?? 0) + 1;

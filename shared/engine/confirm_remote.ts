@@ -5,7 +5,7 @@ import { isForbidding } from "../merge/consent_order.ts";
 import type { CanonicalRecord } from "../merge/pair.ts";
 import { sameJson } from "../merge/same_json.ts";
 import type { Database } from "../store/database.ts";
-import { keysTaken } from "../store/match_store.ts";
+import { keysTaken, linkedSince } from "../store/match_store.ts";
 import type { Batch } from "./batch.ts";
 import { takenKey } from "./key_moves.ts";
 import { replan } from "./plan_batch.ts";
@@ -170,8 +170,8 @@ async function findReturned(
 
 /**
  * Records of side B about to be made on side A, which has got one with the same
- * key since they were matched. To be asked last of all, in the transaction that
- * makes them.
+ * key since they were matched, or which somebody has linked. To be asked last of
+ * all, in the transaction that makes them.
  */
 export async function appearedLocally(
   batch: Batch,
@@ -182,9 +182,10 @@ export async function appearedLocally(
   if (strangers.length === 0) return new Map();
   const bIds = strangers.flatMap(({ record }) => record.bId ?? []);
   const taken = await keysTaken(database, batch.run, batch.keyed, bIds);
+  const linked = await linkedSince(database, batch.run, bIds);
   return new Map(
     strangers.flatMap(({ record: { ordinal, bId } }) =>
-      taken.has(bId ?? "") ? [[ordinal, "appeared_locally"]] : []
+      bId !== null && (taken.has(bId) || linked.has(bId)) ? [[ordinal, "appeared_locally"]] : []
     ),
   );
 }

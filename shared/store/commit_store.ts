@@ -27,6 +27,14 @@ export interface ShadowWrite {
   readonly version: number;
 }
 
+/** A link that did not exist. */
+export interface LinkMade {
+  readonly aId: string;
+  readonly bId: string;
+  /** Whether its client was made in this batch. */
+  readonly withClient: boolean;
+}
+
 /** A change of a link. */
 export interface LinkChange {
   readonly crosswalkId: number;
@@ -72,8 +80,8 @@ export interface FailureWrite {
 
 /** Everything one batch leaves behind. */
 export interface BatchCommit {
-  /** Links to be made; `replaces` names older links of either record. */
-  readonly links: readonly { readonly aId: string; readonly bId: string }[];
+  /** Links to be made. */
+  readonly links: readonly LinkMade[];
   /** Links that give way to others. */
   readonly removedLinks: readonly number[];
   readonly linkChanges: readonly LinkChange[];
@@ -148,13 +156,24 @@ export async function commitBatch(
 ): Promise<BatchCommitted> {
   const rows = await database.query<BatchCommitted>(
     `with fence as materialized (${FENCE}),
-     linked as (
+     link as materialized (
+       select fence.pair, l.*
+       from fence, jsonb_to_recordset($3::jsonb) as l ("aId" uuid, "bId" text, "withClient" boolean)
+     ),
+     paired as (
        insert into public.integration_crosswalk (pair, a_id, b_id)
-       select fence.pair, l."aId", l."bId"
-       from fence, jsonb_to_recordset($3::jsonb) as l ("aId" uuid, "bId" text)
+       select pair, "aId", "bId" from link where not "withClient"
        on conflict do nothing
        returning id, a_id, b_id
      ),
+     -- Where somebody has made a link of the record meanwhile, the batch fails: without its
+     -- link the client would stay, a second one of the same person.
+     made as (
+       insert into public.integration_crosswalk (pair, a_id, b_id)
+       select pair, "aId", "bId" from link where "withClient"
+       returning id, a_id, b_id
+     ),
+     linked as (select * from paired union all select * from made),
      states as (
        update public.integration_crosswalk cw set link_state = c.state
        from fence, jsonb_to_recordset($4::jsonb) as c ("crosswalkId" bigint, state text)

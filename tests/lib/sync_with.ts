@@ -26,6 +26,9 @@ export const COMMITTING = statement("sync.writer");
 /** The remote is written, and side A's transaction is about to lock its rows. */
 export const WRITTEN = statement("for update of t skip locked");
 
+/** Nothing stands in the way of making a client, and it is about to be made. */
+export const MAKING = statement('insert into "public"."clients"');
+
 /** A request that writes subscribers with a method, alone or in a batch. */
 export function sends(method: string): Matcher {
   return ({ kind, what, body }) =>
