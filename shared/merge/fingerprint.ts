@@ -28,7 +28,9 @@ const COMMA = 0x2c;
 const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 const SPACE = 0x20;
-const [OPEN_LIST, OPEN_OBJECT] = [0x5b, 0x7b] as const;
+const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d] as const;
+const WORD_ENDS = new Uint8Array(256);
+for (const byte of [COMMA, CLOSE_LIST, CLOSE_OBJECT, SPACE, 0x0a, 0x0d, 0x09]) WORD_ENDS[byte] = 1;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const NULL = encoder.encode("null");
@@ -116,7 +118,19 @@ class RowScanner implements ScannedRow {
         continue;
       }
       const from = next;
-      next = endOfValue(bytes, next);
+      if (byte === QUOTE) {
+        for (next++; next < length; next++) {
+          byte = bytes[next] ?? 0;
+          if (byte === QUOTE) break;
+          if (byte === BACKSLASH) next++;
+        }
+        next++;
+      } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) next = endOfValue(bytes, next);
+      else {
+        while (next < length && WORD_ENDS[bytes[next] ?? 0] === 0) next++;
+        if (next === from) throw brokenJson();
+      }
+      if (next > length) throw brokenJson();
       if (place !== null) this.#take(place, bytes, from, next);
       isBehind = true;
     }

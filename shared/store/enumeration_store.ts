@@ -52,7 +52,7 @@ export interface UnchangedPages {
 
 /** Fingerprints of side B. */
 export interface PrintsRead {
-  /** Integers of 64 bits, the highest byte first, each in base64 by itself: twelve characters, which the driver hands on as they are. */
+  /** Integers of 64 bits, one after the other, the highest byte first; as base64, which the driver hands on as it is. */
   readonly prints: string;
   readonly count: number;
   /** Where the next ones start. */
@@ -68,7 +68,7 @@ export async function readPrints(
   limit: number,
 ): Promise<PrintsRead> {
   const rows = await database.query<PrintsRead>(
-    `select coalesce(string_agg(encode(int8send(f.print), 'base64'), ''), '') as prints, count(*)::integer as count,
+    `select encode(coalesce(string_agg(int8send(f.print), ''), ''), 'base64') as prints, count(*)::integer as count,
        coalesce(max(f.crosswalk_id), $1)::float8 as last,
        (select c.reltuples::float8 from pg_catalog.pg_class c
         where c.oid = 'public.shadow_fingerprints'::regclass) as estimate
