@@ -119,6 +119,7 @@ Deno.test("supabase functions deploy uploads what a function imports, and that a
           deno: await hostedDeno(),
           functionsFolder: `${root}/supabase/functions`,
           logFolder: root,
+          lockFolder: root,
           env: {
             SUPABASE_URL: "http://127.0.0.1:9",
             SUPABASE_SECRET_KEYS: JSON.stringify({ default: "sb_secret_of_the_test" }),

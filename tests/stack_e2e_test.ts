@@ -256,3 +256,25 @@ async function signedWith(secret: string, header: string, payload: string): Prom
     signature.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")
   }`;
 }
+
+Deno.test("a function starts with the versions its imports come to now, whatever a stack before it found", async () => {
+  const functionsFolder = await echoFolder();
+  const dataFolder = await Deno.makeTempDir();
+  const lock = `${dataFolder}/locks/echo.lock`;
+  await using database = await testDatabase(import.meta.url);
+  await Deno.mkdir(`${dataFolder}/locks`);
+  const older = { version: "5", specifiers: { "npm:pg@8.23.1": "8.0.0" } };
+  for (const text of [JSON.stringify(older), JSON.stringify({ version: "99" }), "{"]) {
+    await Deno.writeTextFile(lock, text);
+    await using stack = await startStack({
+      databaseUrl: database.url,
+      dataFolder,
+      functionsFolder,
+      simulator: false,
+      mailerliteUrl: "http://127.0.0.1:9/api",
+    });
+    const admin = createClient(stack.url, stack.keys.secret["default"] ?? "", withoutSession);
+    assertEquals((await invoke(admin, "echo")).status, 200);
+    assertStringIncludes(await Deno.readTextFile(lock), '"pg@8.23.1"');
+  }
+});

@@ -85,7 +85,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const projectFolder = options.projectFolder ?? repository;
   const dataFolder = options.dataFolder ?? await temporaryFolder(started);
   const logFolder = `${dataFolder}/logs`;
+  const lockFolder = `${dataFolder}/locks`;
   await Deno.mkdir(logFolder, { recursive: true });
+  await Deno.mkdir(lockFolder, { recursive: true });
 
   // First of all: a taken port should be known at once, and the functions are told the address.
   let handle = (_: Request): Promise<Response> =>
@@ -150,6 +152,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     deno: await denoExecutable(options.deno),
     functionsFolder: options.functionsFolder ?? `${projectFolder}/supabase/functions`,
     logFolder,
+    lockFolder,
     allowedHosts: allowedHosts(mailerliteUrl, dbUrl),
     env: {
       ...passedOn("MAILERLITE_API_KEY", "MAILERLITE_WEBHOOK_SECRET", "SYNC_MAX_DURATION_MS"),
