@@ -86,7 +86,13 @@ export async function startFunction(
       `--allow-net=${[`127.0.0.1:${port}`, ...settings.allowedHosts].join(",")}`,
       entrypoint(name, settings),
     ],
-    env: { ...settings.env, ...denoHome(), SUPABASE_FUNCTION_SLUG: name },
+    env: {
+      ...settings.env,
+      ...denoHome(),
+      // Half a second after its start, Deno would ask on the network for a newer one.
+      DENO_NO_UPDATE_CHECK: "1",
+      SUPABASE_FUNCTION_SLUG: name,
+    },
     cwd: settings.functionsFolder,
     logFile,
   });
