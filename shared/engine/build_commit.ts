@@ -96,13 +96,9 @@ function openConflict(
 }
 
 /** Makes a link; what failed of either record while it had none is over. */
-function addLink(
-  effects: Effects,
-  ids: { readonly aId: string; readonly bId: string },
-  withClient: boolean,
-): void {
-  effects.links.push({ ...ids, withClient });
-  effects.mended.push(`a:${ids.aId}`, `b:${ids.bId}`);
+function addLink(effects: Effects, link: LinkMade): void {
+  effects.links.push(link);
+  effects.mended.push(`a:${link.aId}`, `b:${link.bId}`);
 }
 
 /** What the remote holds of sets that were written although the rest of the write was refused. */
@@ -144,7 +140,7 @@ function addMerge(
   const held = localDone ? localAfter(result, rules) : state.a;
   const token = localDone ? result.local.token : record.a?.token ?? "";
   if (record.kind === "match" && record.aId !== null && record.bId !== null) {
-    addLink(effects, { aId: record.aId, bId: record.bId }, false);
+    addLink(effects, { aId: record.aId, bId: record.bId, withClient: false });
     effects.log.push(logLine(plan, {
       side: "b",
       action: "link",
@@ -214,7 +210,7 @@ function addNewPair(
   const state: RecordState = { base: null, a, b, decisions: [], localRefusals: {} };
   const nothing = planRecord(rules, state, "both");
   const shadow = shadowAfter(rules, state, nothing, { local: false, remote: "not_done" });
-  addLink(effects, ids, plan.kind === "create_local");
+  addLink(effects, { ...ids, withClient: plan.kind === "create_local" });
   effects.shadows.push({
     crosswalkId: null,
     ...ids,
@@ -265,7 +261,7 @@ function addCreate(effects: Effects, result: ItemResult, rules: PairRules): Reco
     const ids = { aId: record.aId, bId: result.remote.id };
     if (result.answered === null) {
       // What it brought back cannot be read; what was sent is known.
-      addLink(effects, ids, false);
+      addLink(effects, { ...ids, withClient: false });
       noteCreate(effects, plan, ids, plan.fields);
     } else addNewPair(effects, plan, ids, plan.a, result.answered, record.a?.token ?? "", rules);
     effects.counters["createdRemote"] = (effects.counters["createdRemote"] ?? 0) + 1;
