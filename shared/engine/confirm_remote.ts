@@ -5,7 +5,8 @@ import { isForbidding } from "../merge/consent_order.ts";
 import type { CanonicalRecord } from "../merge/pair.ts";
 import { sameJson } from "../merge/same_json.ts";
 import type { Database } from "../store/database.ts";
-import { keysTaken, linkedSince } from "../store/match_store.ts";
+import { keysTaken } from "../store/match_store.ts";
+import { linksOf } from "../store/subject_store.ts";
 import type { Batch } from "./batch.ts";
 import { takenKey } from "./key_moves.ts";
 import { replan } from "./plan_batch.ts";
@@ -182,7 +183,8 @@ export async function appearedLocally(
   if (strangers.length === 0) return new Map();
   const bIds = strangers.flatMap(({ record }) => record.bId ?? []);
   const taken = await keysTaken(database, batch.run, batch.keyed, bIds);
-  const linked = await linkedSince(database, batch.run, bIds);
+  const links = await linksOf(database, batch.run.pair, batch.keyed, bIds);
+  const linked = new Set(links.map(({ bId }) => bId));
   return new Map(
     strangers.flatMap(({ record: { ordinal, bId } }) =>
       bId !== null && (taken.has(bId) || linked.has(bId)) ? [[ordinal, "appeared_locally"]] : []

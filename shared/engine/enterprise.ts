@@ -87,6 +87,7 @@ async function match(step: Step, run: Run): Promise<Run> {
   const { pool, pair } = slice.deps;
   const { keyField } = pair.rules;
   await analyzeStage(pool);
+  // Asked for first: the other waits for it while it holds a connection.
   const asked = withWholeSets(
     pool,
     (database) => keysOfNobodyElse(database, run, keyed, keyField),

@@ -1,4 +1,4 @@
-import { brokenJson, endOfValue, isObjectAt, skipSpace } from "./json_bytes.ts";
+import { brokenJson, endOfValue, isObjectAt, skipSpace, WORD_ENDS } from "./json_bytes.ts";
 import type { PairRules } from "./pair.ts";
 import type { Print } from "./print.ts";
 import type { Projection } from "./projection.ts";
@@ -28,9 +28,7 @@ const COMMA = 0x2c;
 const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 const SPACE = 0x20;
-const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d] as const;
-const WORD_ENDS = new Uint8Array(256);
-for (const byte of [COMMA, CLOSE_LIST, CLOSE_OBJECT, SPACE, 0x0a, 0x0d, 0x09]) WORD_ENDS[byte] = 1;
+const [OPEN_LIST, OPEN_OBJECT] = [0x5b, 0x7b] as const;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const NULL = encoder.encode("null");

@@ -78,16 +78,17 @@ export function endOfValue(bytes: Uint8Array, at: number): number {
   throw brokenJson();
 }
 
+/** By byte: 1 where a number or a bare word ends before it. */
+export const WORD_ENDS = new Uint8Array(256);
+for (const byte of [COMMA, CLOSE_OBJECT, CLOSE_LIST, 0x20, 0x0a, 0x0d, 0x09]) WORD_ENDS[byte] = 1;
+
 /** Where a number or a bare word ends. */
 function endOfWord(bytes: Uint8Array, at: number): number {
   const { length } = bytes;
-  for (let next = at; next < length; next++) {
-    const byte = bytes[next];
-    const isEnd = byte === COMMA || byte === CLOSE_OBJECT || byte === CLOSE_LIST || isSpace(byte);
-    if (isEnd && next === at) break;
-    if (isEnd) return next;
-  }
-  throw brokenJson();
+  let next = at;
+  while (next < length && WORD_ENDS[bytes[next] ?? 0] === 0) next++;
+  if (next === at || next === length) throw brokenJson();
+  return next;
 }
 
 /** Whether an object stands at a place. */

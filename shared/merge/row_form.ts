@@ -93,9 +93,12 @@ function set(
   const [opening, closing] = [OPEN_LIST, CLOSE_LIST];
   const list: Level = { outer, opening, closing, members: [], element: null, names, mark };
   const name = place("name", { names });
-  const element = object(list);
-  if (nameKey !== undefined) put(element, [nameKey], () => name);
-  list.element = nameKey === undefined ? name : place("inner", { inner: element });
+  list.element = name;
+  if (nameKey !== undefined) {
+    const inner = object(list);
+    put(inner, [nameKey], () => name);
+    list.element = place("inner", { inner });
+  }
   return place("inner", { inner: list });
 }
 

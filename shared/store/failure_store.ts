@@ -1,6 +1,7 @@
 import type { Database } from "./database.ts";
 import { FENCE } from "./fence.ts";
 import { identifier } from "./identifier.ts";
+import { tableOf } from "./keyed_table.ts";
 import type { LocalTableName } from "./local_table.ts";
 import type { Run } from "./run.ts";
 
@@ -18,7 +19,7 @@ export async function forgetFailures(
   table: LocalTableName,
   seenAll: boolean,
 ): Promise<void> {
-  const local = `${identifier(table.schema)}.${identifier(table.table)}`;
+  const local = tableOf(table);
   await database.query(
     `with fence as materialized (${FENCE}),
      seen as (

@@ -10,9 +10,10 @@ import type { PairRules } from "../merge/pair.ts";
 import type { Database } from "./database.ts";
 import { FENCE } from "./fence.ts";
 import { identifier } from "./identifier.ts";
-import type { KeyedTable } from "./keyed_table.ts";
+import { type KeyedTable, tableOf } from "./keyed_table.ts";
 import { literal } from "./plain_sql.ts";
 import type { Run } from "./run.ts";
+import { shadowsByKey } from "./shadows_by_key.ts";
 
 /**
  * SQL for `taken`: the links whose shadow holds one of the keys in `wanted`, and of
@@ -26,16 +27,10 @@ function takenSql(table: KeyedTable, { fields, keyField }: PairRules): string | 
   const live = local.includes(".") ? "null" : `lower(btrim(t.${identifier(local)}::text))`;
   const words = FORBIDDING.map(literal).join(", ");
   return `
-     wanted_keys as materialized (select distinct key from wanted),
-     -- Read once, and not at all where nothing is wanted. Joined: asked with "in", a list too
-     -- long for a hash in memory is read for every shadow.
-     shadowed as materialized (
-       select s.crosswalk_id, s.a, s.b
-       from public.shadow_snapshots s
-       left join wanted_keys wa on wa.key = (s.a ->> ${literal(keyField)}) collate "C"
-       left join wanted_keys wb on wb.key = (s.b ->> ${literal(keyField)}) collate "C"
-       where exists (select from wanted) and (wa.key is not null or wb.key is not null)
-     ),
+     wanted_keys as materialized (select distinct key as natural_key from wanted),
+     shadowed as materialized (${
+    shadowsByKey("wanted_keys", keyField, "s.crosswalk_id, s.a, s.b")
+  }),
      former as materialized (
        select held.key, s.crosswalk_id,
          array[s.a ->> ${literal(field)}, s.b ->> ${literal(field)}] as consents
@@ -43,7 +38,7 @@ function takenSql(table: KeyedTable, { fields, keyField }: PairRules): string | 
        cross join lateral (
          values (s.a ->> ${literal(keyField)}), (s.b ->> ${literal(keyField)})
        ) held (key)
-       join wanted_keys w on w.key = held.key collate "C"
+       join wanted_keys w on w.natural_key = held.key collate "C"
      ),
      taken as materialized (
        select former.key, cw.id as crosswalk_id, cw.b_id
@@ -57,7 +52,7 @@ function takenSql(table: KeyedTable, { fields, keyField }: PairRules): string | 
            and s.record_id = cw.b_id and jsonb_typeof(s.doc) = 'object' limit 1
        ) listed on true
        left join lateral (
-         select ${live} as consent from ${identifier(table.schema)}.${identifier(table.table)} t
+         select ${live} as consent from ${tableOf(table)} t
          where t.${identifier(table.id)} = cw.a_id limit 1
        ) held on true
        where former.consents || listed.consent || held.consent && array[${words}]

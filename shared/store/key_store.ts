@@ -1,7 +1,7 @@
 import type { Json } from "../merge/json.ts";
 import type { Database } from "./database.ts";
 import { identifier } from "./identifier.ts";
-import type { KeyedTable } from "./keyed_table.ts";
+import { type KeyedTable, tableOf } from "./keyed_table.ts";
 import { literal } from "./plain_sql.ts";
 import type { Run } from "./run.ts";
 
@@ -37,7 +37,7 @@ export async function keyHolders(
        select case when sb.record_id is not null and s.taken_at <= r.started_at then sb.natural_key
          else s.b ->> ${field} end collate "C" as key
      ) held
-     join ${identifier(table.schema)}.${identifier(table.table)} t
+     join ${tableOf(table)} t
        on t.${identifier(table.id)} = cw.a_id
      where r.id = $1 and held.key = any ($3::text[]) and coalesce(sb.state, 'pair') = 'pair'
        and not exists (

@@ -14,6 +14,6 @@ export function keyOf(table: KeyedTable): string {
 }
 
 /** SQL for the table's whole name. */
-export function tableOf(table: KeyedTable): string {
+export function tableOf(table: LocalTableName): string {
   return `${identifier(table.schema)}.${identifier(table.table)}`;
 }

@@ -9,6 +9,7 @@ import { identifier } from "./identifier.ts";
 import { type KeyedTable, keyOf, tableOf } from "./keyed_table.ts";
 import { literal } from "./plain_sql.ts";
 import type { Run } from "./run.ts";
+import { shadowsByKey } from "./shadows_by_key.ts";
 
 /** Keys asked about at most; where there are more, matching reads both sides anyway. */
 const MOST_FREE_KEYS = 1_000;
@@ -44,7 +45,7 @@ export async function keysOfNobodyElse(
        where free.record_id is null
      ),
      shadowed as (${
-      shadowedSql("keys", keyField, "ka.natural_key as a_key, kb.natural_key as b_key")
+      shadowsByKey("keys", keyField, "ka.natural_key as a_key, kb.natural_key as b_key")
     })
      select natural_key as key from keys
      except select natural_key from held
@@ -52,17 +53,6 @@ export async function keysOfNobodyElse(
     [run.id, run.epoch, MOST_FREE_KEYS],
   );
   return rows.map(({ key }) => key);
-}
-
-/** SQL for the shadows that hold one of the keys in a table, which are not read where it is empty. */
-function shadowedSql(keys: string, keyField: string, columns: string): string {
-  // Joined: asked with "in", a list too long for a hash in memory is read for every shadow.
-  return `
-       select ${columns}
-       from public.shadow_snapshots s
-       left join ${keys} ka on ka.natural_key = (s.a ->> ${literal(keyField)}) collate "C"
-       left join ${keys} kb on kb.natural_key = (s.b ->> ${literal(keyField)}) collate "C"
-       where exists (select from ${keys}) and (ka.natural_key is not null or kb.natural_key is not null)`;
 }
 
 /**
@@ -119,7 +109,7 @@ export async function matchFreeByKey(
        group by 1
      ),
      shadowed as materialized (${
-      shadowedSql("sought", keyField, `s.crosswalk_id, s.b ->> ${literal(keyField)} as b_key`)
+      shadowsByKey("sought", keyField, `s.crosswalk_id, s.b ->> ${literal(keyField)} as b_key`)
     }),
      -- The key of a record that is as its shadow says stands in its shadow alone.
      held_b as materialized (

@@ -157,20 +157,6 @@ export async function keysTaken(
   return new Set(rows.map(({ id }) => id));
 }
 
-/** Tells which of these records of side B have a living link by now. */
-export async function linkedSince(
-  database: Database,
-  run: Run,
-  bIds: readonly string[],
-): Promise<ReadonlySet<string>> {
-  const rows = await database.query<{ id: string }>(
-    `select cw.b_id as id from public.integration_crosswalk cw
-     where cw.pair = $1 and cw.b_id = any ($2::text[]) and cw.link_state = 'linked'`,
-    [run.pair, bIds],
-  );
-  return new Set(rows.map(({ id }) => id));
-}
-
 /**
  * Stages the links of which side A changed since the last agreement, or on which
  * there is none. Compared inside the database: what is in sync is not read.

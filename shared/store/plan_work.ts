@@ -1,6 +1,7 @@
 import type { Database } from "./database.ts";
 import { committed, FENCE } from "./fence.ts";
 import { identifier } from "./identifier.ts";
+import { tableOf } from "./keyed_table.ts";
 import type { LocalTableName } from "./local_table.ts";
 import type { Run } from "./run.ts";
 
@@ -29,7 +30,7 @@ export async function planWork(
   cursor: { readonly [name: string]: string },
   phase: string,
 ): Promise<WorkPlanned> {
-  const source = `${identifier(table.schema)}.${identifier(table.table)}`;
+  const source = tableOf(table);
   const rows = await database.query<WorkPlanned>(
     `with fence as materialized (${FENCE}),
      cleared as (

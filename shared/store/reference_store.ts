@@ -1,7 +1,7 @@
 import type { Json } from "../merge/json.ts";
 import type { Database } from "./database.ts";
 import { identifier } from "./identifier.ts";
-import type { KeyedTable } from "./keyed_table.ts";
+import { type KeyedTable, tableOf } from "./keyed_table.ts";
 import type { Run } from "./run.ts";
 
 /** A value that side B wants to give to the record that a record of side A refers to. */
@@ -42,7 +42,7 @@ export async function readReferenceShares(
   head: string,
   edits: readonly ReferenceEdit[],
 ): Promise<ReferenceShare[]> {
-  const name = `${identifier(table.schema)}.${identifier(table.table)}`;
+  const name = tableOf(table);
   const key = identifier(`${head}_id`);
   const id = identifier(table.id);
   return await database.query<ReferenceShare>(

@@ -9,8 +9,8 @@ import type { Database } from "./database.ts";
 import { committed, FENCE } from "./fence.ts";
 import { identifier } from "./identifier.ts";
 import { indexedKey } from "./key_sql.ts";
+import { type KeyedTable, tableOf } from "./keyed_table.ts";
 import type { LocalTable } from "./local_table.ts";
-import type { KeyedTable } from "./keyed_table.ts";
 import type { Run } from "./run.ts";
 import { token } from "./token.ts";
 import type { WorkItem } from "./work_store.ts";
@@ -41,10 +41,6 @@ export interface Subject {
    * the last agreement, and no decision about it waits to be carried out.
    */
   readonly untouched: boolean;
-}
-
-function tableOf(table: KeyedTable): string {
-  return `${identifier(table.schema)}.${identifier(table.table)}`;
 }
 
 function keyOf(table: KeyedTable): string {
