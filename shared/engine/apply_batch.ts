@@ -1,10 +1,10 @@
 import { RemoteError } from "../connectors/remote_error.ts";
-import type { Doc, Json } from "../merge/json.ts";
+import type { Doc } from "../merge/json.ts";
 import type { PairRules } from "../merge/pair.ts";
 import { commitBatch, holdFence } from "../store/commit_store.ts";
 import type { Database } from "../store/database.ts";
 import { applyLocalWrites, type LocalResult, type LocalWrite } from "../store/local_writes.ts";
-import { deadLinks, lockKeys, tryLockRecords, type WorkItem } from "../store/work_store.ts";
+import { deadLinks, lockKeys, tryLockRecords } from "../store/work_store.ts";
 import type { AppliedItem, Batch, ItemResult, Tally } from "./batch.ts";
 import { type BatchEffects, buildCommit } from "./build_commit.ts";
 import { appearedLocally, confirmRemote } from "./confirm_remote.ts";
@@ -13,16 +13,8 @@ import { localWriteOf } from "./local_write_of.ts";
 import { planBatch } from "./plan_batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
 import { giveUpLinks } from "./revived.ts";
+import { phaseAt, type Stretch } from "./stretch.ts";
 import { type RemoteWrites, writeOpOf, writeRemote } from "./write_remote.ts";
-
-/** A stretch of the walk: the records to look at in it, and where it ends. */
-export interface Stretch {
-  readonly items: readonly WorkItem[];
-  /** Place before its first record. */
-  readonly from: number;
-  /** Place of its last record. */
-  readonly to: number;
-}
 
 interface Write {
   readonly plans: readonly ItemPlan[];
@@ -189,7 +181,7 @@ async function commit(
       counters: { ...counted.counters, requests },
       errors: counted.failed,
       cursor: { at, retried: retry?.plan.record.ordinal ?? null },
-      phase: phaseOf(at, run),
+      phase: phaseAt(at, run),
       at,
     });
     return { answer, effects, counted, at, retry, results };
@@ -234,10 +226,6 @@ function appliedItems(
   });
 }
 
-function phaseOf(at: number, run: { readonly cursor: { readonly [name: string]: Json } }): string {
-  return `Syncing: ${at} of ${String(run.cursor["total"] ?? "?")} records`;
-}
-
 /** What a dry run counts in place of what would have been done. */
 async function pretend(
   batch: Batch,
@@ -270,7 +258,7 @@ async function pretend(
       counters: { ...counted.counters, requests: slice.takeRequests() },
       errors: counted.failed,
       cursor: { at: stretch.to },
-      phase: phaseOf(stretch.to, run),
+      phase: phaseAt(stretch.to, run),
       at: stretch.to,
     }),
   );
@@ -323,11 +311,6 @@ export async function applyBatch(
 ): Promise<readonly AppliedItem[]> {
   if (batch.dryRun) return await pretend(batch, stretch, tally);
   const { pool } = batch.slice.deps;
-  const nothing = { results: new Map(), answered: new Map(), settled: [], givenUp: [] };
-  if (stretch.items.length === 0) {
-    const empty = { plans: [], skipped: new Map(), remote: nothing };
-    return await commit(batch, stretch, empty, tally);
-  }
   return await pool.transaction(async (locks) => {
     const keys = stretch.items.flatMap(lockKeys);
     const locked = await tryLockRecords(locks, batch.run.pair, keys);

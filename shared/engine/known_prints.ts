@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { Database } from "../store/database.ts";
 import { readPrints } from "../store/enumeration_store.ts";
 import type { Run } from "../store/run.ts";
@@ -56,7 +57,7 @@ export async function readKnownPrints(
   for (let read = 0; read < MOST;) {
     const answer = await readPrints(database, after, AT_ONCE);
     prints ??= new PrintSet(Math.min(answer.estimate, MOST));
-    prints.add(atob(answer.prints));
+    prints.add(Buffer.from(answer.prints, "base64"));
     if (answer.count < AT_ONCE) break;
     after = answer.last;
     read += answer.count;

@@ -4,9 +4,24 @@ import { freeBytes } from "./free_bytes.ts";
 const BYTES = 8;
 const LEAST_PLACES = 1024;
 
-function int32At(bytes: string, at: number): number {
-  return bytes.charCodeAt(at) << 24 | bytes.charCodeAt(at + 1) << 16 |
-    bytes.charCodeAt(at + 2) << 8 | bytes.charCodeAt(at + 3);
+/** Where a print is in a table, or would be. */
+function find(places: Int32Array, high: number, low: number): number {
+  const mask = places.length / 2 - 1;
+  for (let place = low & mask;; place = (place + 1) & mask) {
+    const at = 2 * place;
+    const one = places[at] ?? 0;
+    const two = places[at + 1] ?? 0;
+    if (one === high && two === low || (one | two) === 0) return at;
+  }
+}
+
+/** Puts a print into a table; whether it was not there. */
+function put(places: Int32Array, high: number, low: number): boolean {
+  const at = find(places, high, low);
+  if (((places[at] ?? 0) | (places[at + 1] ?? 0)) !== 0 || (high | low) === 0) return false;
+  places[at] = high;
+  places[at + 1] = low;
+  return true;
 }
 
 /**
@@ -27,19 +42,22 @@ export class PrintSet implements Disposable {
   /**
    * Adds prints.
    *
-   * @param bytes One after the other, as integers of 64 bits, the highest byte first, each byte a character.
+   * @param bytes One after the other, as integers of 64 bits, the highest byte first.
    */
-  add(bytes: string): void {
-    this.#makeRoom(this.#count + bytes.length / BYTES);
-    for (let at = 0; at < bytes.length; at += BYTES) {
-      this.#put(int32At(bytes, at), int32At(bytes, at + 4));
+  add({ buffer, byteOffset, length }: Uint8Array): void {
+    this.#makeRoom(this.#count + length / BYTES);
+    const places = this.#places;
+    const view = new DataView(buffer, byteOffset, length);
+    for (let at = 0; at < length; at += BYTES) {
+      if (put(places, view.getInt32(at), view.getInt32(at + 4))) this.#count++;
     }
   }
 
   /** Whether a print is one of them. The one of zeros alone never is: it marks an empty place. */
   has({ high, low }: Print): boolean {
-    const at = this.#find(high, low);
-    return this.#places[at] === high && this.#places[at + 1] === low && (high | low) !== 0;
+    const places = this.#places;
+    const at = find(places, high, low);
+    return places[at] === high && places[at + 1] === low && (high | low) !== 0;
   }
 
   /** Gives the memory back at once. */
@@ -56,30 +74,9 @@ export class PrintSet implements Disposable {
     let size = old.length / 2;
     while (size < 2 * count) size *= 2;
     if (size === old.length / 2) return;
-    this.#places = new Int32Array(2 * size);
-    this.#count = 0;
-    for (let at = 0; at < old.length; at += 2) this.#put(old[at] ?? 0, old[at + 1] ?? 0);
+    const places = new Int32Array(2 * size);
+    for (let at = 0; at < old.length; at += 2) put(places, old[at] ?? 0, old[at + 1] ?? 0);
+    this.#places = places;
     freeBytes(new Uint8Array(old.buffer));
-  }
-
-  #put(high: number, low: number): void {
-    const at = this.#find(high, low);
-    const places = this.#places;
-    if (((places[at] ?? 0) | (places[at + 1] ?? 0)) !== 0) return;
-    places[at] = high;
-    places[at + 1] = low;
-    if ((high | low) !== 0) this.#count++;
-  }
-
-  /** Where a print is, or would be. */
-  #find(high: number, low: number): number {
-    const places = this.#places;
-    const mask = places.length / 2 - 1;
-    for (let place = low & mask;; place = (place + 1) & mask) {
-      const at = 2 * place;
-      const one = places[at] ?? 0;
-      const two = places[at + 1] ?? 0;
-      if (one === high && two === low || (one | two) === 0) return at;
-    }
   }
 }

@@ -8,11 +8,13 @@ function viewOf(values: readonly bigint[]): DataView {
   return view;
 }
 
-function bytes(values: readonly bigint[]): string {
-  return String.fromCharCode(...new Uint8Array(viewOf(values).buffer));
+function bytes(values: readonly bigint[]): Uint8Array {
+  const { buffer } = viewOf([0n, ...values, 0n]);
+  // Among others, as a driver hands them over.
+  return new Uint8Array(buffer, 8, 8 * values.length);
 }
 
-function setOf(chunks: readonly string[]): PrintSet {
+function setOf(chunks: readonly Uint8Array[]): PrintSet {
   const set = new PrintSet();
   for (const chunk of chunks) set.add(chunk);
   return set;

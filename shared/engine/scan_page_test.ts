@@ -44,7 +44,7 @@ function known(prints: Iterable<Print>): PrintSet {
     const view = new DataView(new ArrayBuffer(8));
     view.setInt32(0, high);
     view.setInt32(4, low);
-    set.add(String.fromCharCode(...new Uint8Array(view.buffer)));
+    set.add(new Uint8Array(view.buffer));
   }
   return set;
 }

@@ -8,6 +8,7 @@ import type { CanonicalRecord } from "../merge/pair.ts";
 import type { Database } from "./database.ts";
 import { committed, FENCE } from "./fence.ts";
 import type { Run } from "./run.ts";
+import { added } from "./run_store.ts";
 import { suppressed } from "./suppressed.ts";
 
 /** A shadow to be written. */
@@ -298,10 +299,7 @@ export async function commitBatch(
      update public.sync_runs as r
      set cursor = r.cursor || $15::jsonb, phase = $16, errors = r.errors + $17::integer,
        current_batch = $18,
-       counters = r.counters || (
-         select coalesce(jsonb_object_agg(c.key,
-           coalesce((r.counters ->> c.key)::integer, 0) + c.value::integer), '{}')
-         from jsonb_each_text($19::jsonb) c),
+       counters = r.counters || ${added("$19")},
        heartbeat_at = now(), last_updated_at = now()
      from fence
      where r.id = fence.id

@@ -8,6 +8,16 @@ import type { Database } from "./database.ts";
 import { committed, FENCE } from "./fence.ts";
 import { type Run, RUN_JSON } from "./run.ts";
 
+/**
+ * SQL of the counters of the run `r` that have to be set where others, a JSON object, are
+ * added to them.
+ */
+export function added(counters: string): string {
+  return `(select coalesce(jsonb_object_agg(c.key,
+       coalesce((r.counters ->> c.key)::integer, 0) + c.value::integer), '{}')
+     from jsonb_each_text(${counters}::jsonb) c)`;
+}
+
 /** What changes in a run between two batches. */
 export interface RunChange {
   readonly cursor: { readonly [name: string]: Json };
@@ -31,6 +41,37 @@ export async function moveRun(database: Database, run: Run, change: RunChange): 
     [run.id, run.fencing, JSON.stringify(change.cursor), change.phase, change.requests],
   );
   return committed(rows, run).run;
+}
+
+/** A part of a walk of which no record has to be looked at. */
+export interface QuietStretch {
+  /** Place of its last record. */
+  readonly at: number;
+  readonly records: number;
+  readonly phase: string;
+  /** Requests the remote was sent since the last commit. */
+  readonly requests: number;
+}
+
+/** Puts a part of the walk behind a run. */
+export async function passStretch(
+  database: Database,
+  run: Run,
+  { at, records, phase, requests }: QuietStretch,
+): Promise<{ readonly pauseRequested: boolean }> {
+  const counters = { processed: records, unchanged: records, requests };
+  const rows = await database.query<{ pauseRequested: boolean }>(
+    `with fence as materialized (${FENCE})
+     update public.sync_runs as r
+     set cursor = r.cursor || jsonb_build_object('at', $3::integer, 'retried', null),
+       current_batch = $3, phase = $4, counters = r.counters || ${added("$5")},
+       heartbeat_at = now(), last_updated_at = now()
+     from fence
+     where r.id = fence.id
+     returning r.pause_requested as "pauseRequested"`,
+    [run.id, run.fencing, at, phase, JSON.stringify(counters)],
+  );
+  return committed(rows, run);
 }
 
 /**
