@@ -318,3 +318,18 @@ Deno.test("a look at how things stand does not count what an earlier look had co
     assertEquals([answer.stopReason, answer.updatesApplied], ["record_limit", 2]);
   }
 });
+
+Deno.test("what a run did before it began anew counts before it goes on", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+    config: changedConfig({ onRemoteMissing: "mark", limits: limitsOf("deletes") }),
+  });
+  for (const n of [1, 2]) world.removeSubscriber(n);
+  const first = await world.sync({ maxRecords: PEOPLE - 1 });
+  assertEquals([first.stopReason, first.updatesApplied], ["record_limit", 0]);
+  assertEquals([await world.linkState(1), await world.linkState(2)], ["b_missing", "b_missing"]);
+  for (const n of [3, 4]) world.removeSubscriber(n);
+  const tomorrow = Date.now() + 25 * 60 * 60_000;
+  const second = await world.sync({ maxRecords: 1 }, { now: () => tomorrow });
+  assertEquals([second.runId, second.stopReason], [first.runId, "guard"]);
+  assertEquals([await world.linkState(3), await world.linkState(4)], ["linked", "linked"]);
+});

@@ -130,9 +130,10 @@ function batchOf(step: Step, run: Run, before: Readonly<Record<string, number>>)
   };
 }
 
-function storedCounts(run: Run): Record<string, number> {
+/** What planning has counted so far, with what was done before; null where it has not begun. */
+function storedCounts(run: Run): Record<string, number> | null {
   const counts = run.cursor["guards"];
-  if (typeof counts !== "object" || counts === null || Array.isArray(counts)) return {};
+  if (typeof counts !== "object" || counts === null || Array.isArray(counts)) return null;
   return Object.fromEntries(
     Object.entries(counts).flatMap(([kind, n]) => typeof n === "number" ? [[kind, n]] : []),
   );
@@ -157,9 +158,9 @@ async function guard(step: Step, first: Run): Promise<{ run: Run; stop: StopReas
   const { guarded } = run.cursor;
   // A walk that was laid out before these were counted is looked at in any case.
   const records = typeof guarded === "number" ? guarded : Number.POSITIVE_INFINITY;
-  if (mayTrip(pair.rules, numberIn(run, "linked"), records)) {
+  if (mayTrip(pair.rules, numberIn(run, "linked"), records, run.counters)) {
     const { planBatch } = await import("./plan_batch.ts");
-    const batch = batchOf(step, run, storedCounts(run));
+    const batch = batchOf(step, run, storedCounts(run) ?? run.counters);
     for (let planned = numberIn(run, "planned");;) {
       const items = await nextWork(pool, run, planned, numberIn(run, "total"), GUARD_RECORDS);
       const last = items.at(-1);

@@ -48,8 +48,7 @@ export function runGuard(
   allowed: ReadonlySet<GuardKind>,
   earlier: Partial<Guard["told"]> = {},
 ): Guard {
-  const counts: Record<GuardKind, number> = { deletes: 0, unsubscribes: 0, blanks: 0, updates: 0 };
-  for (const kind of KINDS) counts[kind] = before[counterOf(kind)] ?? 0;
+  const counts = countsOf(before);
   const told: Record<GuardKind, number[]> = {
     deletes: [],
     unsubscribes: [],
@@ -89,6 +88,13 @@ function counterOf(kind: GuardKind): string {
   return `guarded_${kind}`;
 }
 
+/** What counters of a run say of each kind. */
+function countsOf(counters: Readonly<Record<string, number>>): Record<GuardKind, number> {
+  const counts = { deletes: 0, unsubscribes: 0, blanks: 0, updates: 0 };
+  for (const kind of KINDS) counts[kind] = counters[counterOf(kind)] ?? 0;
+  return counts;
+}
+
 /** What was counted of each kind, as counters of the run. */
 export function guardCounters(
   counts: Partial<Record<GuardKind, number>>,
@@ -101,9 +107,17 @@ export function guardCounters(
 /**
  * Whether so many records could break a limit, whatever is planned for each. If not,
  * there is no need to plan them all before the first is written.
+ *
+ * @param before Counters of what the run has counted so far: it may have begun anew.
  */
-export function mayTrip(rules: PairRules, linked: number, records: number): boolean {
-  const most = { deletes: records, unsubscribes: records, blanks: records, updates: records };
+export function mayTrip(
+  rules: PairRules,
+  linked: number,
+  records: number,
+  before: Readonly<Record<string, number>>,
+): boolean {
+  const most = countsOf(before);
+  for (const kind of KINDS) most[kind] += records;
   return trippedGuard(most, linked, rules.limits, new Set()) !== null;
 }
 
