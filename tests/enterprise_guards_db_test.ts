@@ -333,3 +333,18 @@ Deno.test("what a run did before it began anew counts before it goes on", async 
   assertEquals([second.runId, second.stopReason], [first.runId, "guard"]);
   assertEquals([await world.linkState(3), await world.linkState(4)], ["linked", "linked"]);
 });
+
+Deno.test("what was edited between two calls of a run counts with what the first has done", async () => {
+  await using world = await twoWayWorld(import.meta.url, equalPeople(PEOPLE), {
+    config: changedConfig({ limits: limitsOf("unsubscribes") }),
+  });
+  for (const n of [1, 2, 3]) await world.editClient(n, { marketing_status: "unsubscribed" });
+  for (const n of [4, 5]) await world.editClient(n, { city: "Rome" });
+  const first = await world.sync({ maxRecords: 3 });
+  assertEquals([first.stopReason, first.updatesApplied], ["record_limit", 3]);
+  await world.editClient(4, { marketing_status: "unsubscribed" });
+  world.takeRemoteWrites();
+  const second = await world.sync();
+  assertEquals([second.runId, second.stopReason], [first.runId, "guard"]);
+  assertEquals(world.takeRemoteWrites(), []);
+});

@@ -7,6 +7,7 @@
 import { isForbidding } from "../../shared/merge/consent_order.ts";
 import { sameJson } from "../../shared/merge/same_json.ts";
 import { busiestWindow } from "../lib/rate_workers.ts";
+import { checkLimits } from "./check_limits.ts";
 import { checkLog } from "./check_log.ts";
 import { CANARY } from "./hands.ts";
 import { readShadows, type ShadowRow } from "./shadows.ts";
@@ -125,6 +126,7 @@ export async function checkWorkers(world: World): Promise<void> {
   await checkProofs(world);
   await checkPrivacy(world);
   await checkLog(world);
+  await checkLimits(world);
   checkBounds(world);
   await noteTables(world);
 }

@@ -17,6 +17,7 @@ export const INVARIANTS = [
   "dry runs and the other direction write nothing",
   "a worker that lost its lease commits nothing",
   "writes are bounded by edits",
+  "no run changes more than its limits allow",
   "no window of a minute above the remote's budget",
   "every record of a run is in one class",
   "a run counts what it wrote",

@@ -3,6 +3,7 @@ import { readNetChanges, undoChanges } from "../../scripts/cli/undo_run.ts";
 import { dataApi, localReader } from "./data_api.ts";
 import type { Json } from "../../shared/merge/json.ts";
 import type { Hands } from "./hands.ts";
+import { looser } from "./check_limits.ts";
 import { anyConfig } from "./weather.ts";
 import type { World } from "./world.ts";
 
@@ -134,6 +135,7 @@ export class Operators {
       if (rule.kind === "value" && rule.flow !== "both") world.onceOneWay.add(field);
     }
     world.config = anyConfig(world.dice);
+    world.loosest = looser(world.loosest, world.rules.limits);
     world.reach("the policy was changed");
     return "another policy";
   }

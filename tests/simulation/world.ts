@@ -6,6 +6,7 @@
  */
 import type { Pair } from "../../shared/engine/pair.ts";
 import { requirePair, type SyncConfig } from "../../shared/engine/config.ts";
+import type { PairRules } from "../../shared/merge/pair.ts";
 import { MailerLiteSimulator } from "../../simulators/mailerlite/mod.ts";
 import { Dice } from "./dice.ts";
 import type { Invariant, Rarity, Violation } from "./findings.ts";
@@ -51,6 +52,8 @@ export class World {
   readonly weather: Weather;
   /** The policy of this moment. */
   config: SyncConfig;
+  /** The loosest limits that have been in force so far. */
+  loosest: PairRules["limits"];
   /** Fields that flowed one way only under an earlier policy. */
   readonly onceOneWay = new Set<string>();
   readonly scheduler: Scheduler;
@@ -87,6 +90,7 @@ export class World {
     this.dice = new Dice(seed);
     this.weather = anyWeather(this.dice);
     this.config = this.weather.config;
+    this.loosest = this.rules.limits;
     this.scheduler = new Scheduler(BEGINNING, () => database.countBlocked());
     this.env = {
       ...ENV,
