@@ -1,5 +1,6 @@
 /** Many dangerous changes at once do not pass through the queue in small pieces. */
 import { assert, assertEquals, assertGreater } from "@std/assert";
+import { watched } from "./lib/mortal.ts";
 import {
   address,
   changedConfig,
@@ -205,4 +206,60 @@ Deno.test("people who leave at the remote are not all taken off side A at once",
   assertEquals((await world.queue()).length, 80);
   assertGreater((await waiting(world) as { minutes: number }[])[0]?.minutes ?? 0, 55);
   assert(answer.out.length === 130);
+});
+
+/** A world in which no more than three people may be taken away from a day, and four have left. */
+async function fourLeft(): Promise<TwoWayWorld> {
+  const none = { percent: 100, floor: 1000 };
+  const unsubscribes = { percent: 5, floor: 3 };
+  const limits = { deletes: none, unsubscribes, blanks: none, updates: none };
+  const world = await quietWorld(40, { config: changedConfig({ limits }) });
+  for (const n of [1, 2, 3, 4]) world.editSubscriber(n, { status: "unsubscribed" });
+  world.editSubscriber(5, { fields: { city: "Rome" } });
+  return world;
+}
+
+const OTHERS = { emails: [3, 4, 5].map(address) };
+
+/** Calls for two of them, and for the others at the moment the first call gets to a statement. */
+async function callTwice(
+  world: TwoWayWorld,
+  statement: string,
+): Promise<readonly [first: SmartAnswer, second: SmartAnswer]> {
+  let second: SmartAnswer | null = null;
+  const first = await world.smart(
+    { emails: [1, 2].map(address) },
+    watched(world.harness, {
+      async before({ what }) {
+        if (second === null && what.includes(statement)) second = await world.smart(OTHERS);
+      },
+    }),
+  );
+  assert(second !== null);
+  return [first, second];
+}
+
+async function takenAway(world: TwoWayWorld): Promise<number | undefined> {
+  const rows = await world.pool.query<{ n: number }>(
+    `select count(*)::integer as n from public.clients where marketing_status = 'unsubscribed'`,
+  );
+  return rows[0]?.n;
+}
+
+Deno.test("what two calls would take away at the same moment counts as one mishap", async () => {
+  await using world = await fourLeft();
+  const [first, second] = await callTwice(world, "sync.writer");
+  const locked = "locked by another run";
+  assertEquals([said(first), said(second)], [[true, true], [locked, locked, true]]);
+  const third = await world.smart(OTHERS);
+  assertEquals([third.guard?.kind, third.guard?.count], ["unsubscribes", 4]);
+  assertEquals(await takenAway(world), 2);
+});
+
+Deno.test("what another call has taken away since this one began counts before it writes", async () => {
+  await using world = await fourLeft();
+  const [first, second] = await callTwice(world, "sync_limits:");
+  assertEquals([said(first), said(second)], [[HELD, HELD], [true, true, true]]);
+  assertEquals([first.guard?.kind, first.guard?.count], ["unsubscribes", 4]);
+  assertEquals(await takenAway(world), 2);
 });

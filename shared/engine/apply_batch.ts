@@ -13,6 +13,7 @@ import { localWriteOf } from "./local_write_of.ts";
 import { planBatch } from "./plan_batch.ts";
 import type { ItemPlan } from "./plan_item.ts";
 import { giveUpLinks } from "./revived.ts";
+import { shareLimits } from "./share_limits.ts";
 import { phaseAt, type Stretch } from "./stretch.ts";
 import { type RemoteWrites, writeOpOf, writeRemote } from "./write_remote.ts";
 
@@ -324,7 +325,11 @@ export async function applyBatch(
     const ours = planned.filter(({ record }) => !elsewhere.has(record.ordinal));
     const confirmed = await confirmRemote(batch, pool, ours);
     const skipped = new Map([...elsewhere, ...confirmed.skipped]);
-    const writable = confirmed.plans.filter(({ record }) => !skipped.has(record.ordinal));
+    const isLeft = ({ record }: ItemPlan) => !skipped.has(record.ordinal);
+    for (const { record } of await shareLimits(batch, locks, confirmed.plans.filter(isLeft))) {
+      skipped.set(record.ordinal, "locked");
+    }
+    const writable = confirmed.plans.filter(isLeft);
     batch.guard.add(writable);
     const remote = await writeRemote(batch, locks, writable);
     for (const { record } of writable) {

@@ -27,6 +27,8 @@ export interface Batch {
   /** Whether side B was read by id and key a moment ago, so that there is nothing to confirm. */
   readonly justRead: boolean;
   readonly guard: Guard;
+  /** Whether its limits are those of all of a day's calls, of which several may be at work at once. */
+  readonly sharesLimits: boolean;
 }
 
 /** Counts dangerous changes over a whole run and stops it before a limit is broken. */
@@ -39,6 +41,8 @@ export interface Guard {
    * @throws {GuardError} If a limit would be broken; then nothing was added.
    */
   add(plans: readonly ItemPlan[]): Partial<Record<GuardKind, number>>;
+  /** Begins anew with what others, and this run, have counted by now; counters as `runGuard` takes them. */
+  recount(before: Readonly<Record<string, number>>): void;
   /** Adds what is planned, whatever the limits say. */
   count(plans: readonly ItemPlan[]): void;
   /** The first of the records that were counted, of each kind, by their places in the walk. */

@@ -120,6 +120,7 @@ function batchOf(step: Step, run: Run, before: Readonly<Record<string, number>>)
     flow: flowOf(run),
     dryRun: run.params["dryRun"] === true,
     justRead: false,
+    sharesLimits: false,
     guard: runGuard(
       slice.deps.pair.rules,
       numberIn(run, "linked"),

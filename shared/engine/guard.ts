@@ -59,6 +59,9 @@ export function runGuard(
   return {
     counts,
     told,
+    recount(now) {
+      Object.assign(counts, countsOf(now));
+    },
     count(plans) {
       for (const plan of plans) {
         for (const kind of kindsOf(plan, rules)) {

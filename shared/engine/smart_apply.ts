@@ -101,6 +101,7 @@ export async function smartApply(
     flow: flowOf(run),
     dryRun: run.params["dryRun"] === true,
     justRead: true,
+    sharesLimits: true,
     guard: runGuard(rules, day.linked, day.counts, new Set()),
   };
   let at = 0;

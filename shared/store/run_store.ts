@@ -142,6 +142,21 @@ export async function isEmpty(database: Database, select: string): Promise<boole
 }
 
 /**
+ * Tries to be the only one, until the end of the caller's transaction, to do what counts
+ * towards the limits that a function's runs of a day have in common.
+ */
+export async function tryLockLimits(
+  database: Database,
+  run: Pick<Run, "pair" | "function">,
+): Promise<boolean> {
+  const rows = await database.query<{ locked: boolean }>(
+    `select pg_try_advisory_xact_lock(hashtextextended('sync_limits:' || $1 || ':' || $2, 0)) as locked`,
+    [run.pair, run.function],
+  );
+  return rows[0]?.locked === true;
+}
+
+/**
  * What runs of a function have counted towards the limits within a day, and the
  * linked records those are a share of. A mishap that comes in small pieces is
  * one mishap.

@@ -19,25 +19,52 @@ export function looser(one: Limits, other: Limits): Limits {
   };
 }
 
-/** How many records each run changed in a way that is limited, by what the log has of it. */
-async function dangerous(world: World): Promise<{ run: string; kind: Kind; records: number }[]> {
+interface Dangerous {
+  /** Null for the calls of smart-sync within a day, whose limits are those of all of them. */
+  readonly run: string | null;
+  readonly kind: Kind;
+  readonly records: number;
+}
+
+/**
+ * How many records were changed in a way that is limited, by what the log has of it: by each
+ * run, and by the calls of smart-sync that began within a day. Of how many records these
+ * update, several at once need not know of each other.
+ */
+async function dangerous(world: World): Promise<Dangerous[]> {
   const blankable = Object.entries(world.rules.fields)
     .filter(([, { kind }]) => kind === "value").map(([field]) => field);
   return await world.database.pool.query(
-    `select l.run_id::text as run, danger.kind,
-       count(distinct coalesce(l.crosswalk_id::text, l.a_id::text, l.b_id))::integer as records
-     from public.sync_log l
-     join public.sync_runs r on r.id = l.run_id and r.function = 'enterprise-sync'
-     cross join lateral (values
-       ('deletes', l.action in ('mark', 'unlink', 'delete')
-         and l.rule in ('local_deleted', 'remote_missing', 'both_gone')),
-       ('unsubscribes', l.action = 'update' and l.field = 'consent' and l.after #>> '{}' = any ($1)),
-       ('blanks', l.action = 'update' and l.field = any ($2)
-         and l.before <> 'null' and coalesce(l.after, 'null') = 'null'),
-       ('updates', l.action = 'update' and l.rule <> 'local_deleted')
-     ) as danger (kind, isIt)
-     where l.applied and l.rule <> 'undo' and danger.isIt
-     group by l.run_id, danger.kind order by 1, 2`,
+    `with done as materialized (
+       select r.id::text as run, r.function, r.started_at, l.created_at, danger.kind,
+         coalesce(l.crosswalk_id::text, l.a_id::text, l.b_id) as record
+       from public.sync_log l
+       join public.sync_runs r on r.id = l.run_id
+       cross join lateral (values
+         ('deletes', l.action in ('mark', 'unlink', 'delete')
+           and l.rule in ('local_deleted', 'remote_missing', 'both_gone')),
+         ('unsubscribes', l.action = 'update' and l.field = 'consent'
+           and l.after #>> '{}' = any ($1)),
+         ('blanks', l.action = 'update' and l.field = any ($2)
+           and l.before <> 'null' and coalesce(l.after, 'null') = 'null'),
+         ('updates', l.action = 'update' and l.rule <> 'local_deleted')
+       ) as danger (kind, isIt)
+       where l.applied and l.rule <> 'undo' and danger.isIt
+     )
+     select run, kind, count(distinct record)::integer as records
+     from done where function = 'enterprise-sync' group by run, kind
+     union all
+     select null, kind, max(records)::integer
+     from (
+       select last.kind, count(distinct earlier.record) as records
+       from done last
+       join done earlier on earlier.function = 'smart-sync' and earlier.kind = last.kind
+         and earlier.created_at <= last.created_at
+         and earlier.started_at > last.created_at - interval '1 day'
+       where last.function = 'smart-sync' and last.kind <> 'updates'
+       group by last.kind, last.created_at
+     ) days group by kind
+     order by 1, 2`,
     [FORBIDDING, blankable],
   );
 }
