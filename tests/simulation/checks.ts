@@ -222,14 +222,17 @@ function checkBounds(world: World): void {
   const count = (of: ReadonlyMap<string, number>, id: string, slot: string) =>
     of.get(`${id}:${slot}`) ?? 0;
   for (const [aId, partners] of world.partners) {
-    const sum = (of: ReadonlyMap<string, number>, slot: string) =>
-      [...partners].reduce((total, bId) => total + count(of, bId, slot), 0);
+    // Who took a deleted client's place brings edits of their own to the same partner.
+    const kin = [...world.partners].filter(([, others]) => !others.isDisjointFrom(partners));
+    const links = kin.reduce((total, [, others]) => total + others.size, 0);
+    const sum = (of: ReadonlyMap<string, number>, slot: string, ids = [...partners]) =>
+      ids.reduce((total, id) => total + count(of, id, slot), 0);
     for (const slot of slotsOf(world.rules, {}).keys()) {
       if (slot.startsWith("partner")) continue;
       const writes = Math.max(count(local.writes, aId, slot), sum(remote.writes, slot));
-      const edits = count(local.edits, aId, slot) + sum(remote.edits, slot);
+      const edits = sum(local.edits, slot, kin.map(([id]) => id)) + sum(remote.edits, slot);
       // Linking, and bringing together again, may fill what nobody edited since.
-      if (writes <= edits + 2 * partners.size) continue;
+      if (writes <= edits + 2 * links) continue;
       world.violate(
         "writes are bounded by edits",
         `${world.name("a", aId)}.${slot}: ${writes} writes for ${edits} edits`,
